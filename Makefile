@@ -1,0 +1,60 @@
+# Everything happens in .venv; nothing of the system is changed. `make help` lists the targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/python -m uv
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev demo test check format bench coverage lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; sys.exit("rushes needs Python 3.11 or later; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.uv pyproject.toml constraints.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	@$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed ## install rushes into .venv
+
+dev: $(VENV)/.dev ## install what tests and checks need, too
+
+demo: $(VENV)/.installed ## make a first video, offline and without a key
+	@$(BIN)/rushes generate "A lighthouse on a cliff at dusk, waves below, slow aerial push in" --model draft --seconds 6 --out demo.mp4
+	@echo "Open it: $(CURDIR)/demo.mp4"
+
+test: $(VENV)/.dev ## run all tests
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev ## what CI checks besides the tests: format, lint, types, layers, docs
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/pyright --project pyproject.toml
+	@$(BIN)/lint-imports --no-cache > .import-linter.log || (cat .import-linter.log; false)
+	@$(BIN)/python scripts/docs.py --check
+
+format: $(VENV)/.dev ## format the code and write the generated docs
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/python scripts/docs.py
+
+bench: $(VENV)/.dev ## measure speed and memory, as ratios in one run
+	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+coverage: $(VENV)/.dev ## run all tests and say which lines none of them reached
+	@$(BIN)/python -m coverage run -m pytest -q && $(BIN)/python -m coverage report --skip-covered
+
+lock: $(VENV)/.dev ## write constraints.txt anew, with the newest versions allowed
+	@$(UV) pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header pyproject.toml --output-file constraints.txt
+
+clean: ## remove .venv and everything made
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis htmlcov dist build demo.mp4

@@ -1,0 +1,119 @@
+"""Write the generated pages of the docs, and check that what is written by hand is true.
+
+    python scripts/docs.py            write docs/cli.md
+    python scripts/docs.py --check    change nothing; say what is out of date, broken or missing
+
+Checked: the generated pages are current; every relative link leads to a file; every setting and every variable is in
+docs/settings.md, and every variable in .env.example; each file of changes/ is named as the release expects.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from rushes.cli import cli
+from rushes.config import VARIABLES, ConfigFile, ProviderSettings
+from rushes.plugins import find
+from rushes.providers.base import Provider
+
+ROOT = Path(__file__).resolve().parent.parent
+CLI_PAGE = ROOT / "docs" / "cli.md"
+CHANGE_KINDS = ("added", "changed", "fixed", "removed")
+OTHER_VARIABLES = ("LOG_LEVEL", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "FFMPEG_BINARY")
+
+
+def main() -> int:
+    if "--check" not in sys.argv:
+        CLI_PAGE.write_text(cli_page(), encoding="utf-8")
+        return 0
+    problems = [*stale_pages(), *broken_links(), *undocumented_settings(), *misnamed_changes()]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+def cli_page() -> str:
+    """The help of every command, as one page."""
+    parts = [
+        "# The command line",
+        "*Made from the commands' own help by `make format`; do not edit.*",
+        "Results go to stdout, progress to stderr. Exit codes: 0 good, 1 error, 2 usage, 3 over budget, 4 needs a "
+        "person's decision, 130 detached by Ctrl-C.",
+    ]
+    context = click.Context(cli, info_name="rushes")
+    for title, help_text in helps(cli, context):
+        parts.append(f"## {title}\n\n```text\n{help_text}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def helps(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+    context.max_content_width = 100
+    context.terminal_width = 100
+    yield context.command_path, command.get_help(context).rstrip()
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                yield from helps(child, click.Context(child, info_name=name, parent=context))
+
+
+def stale_pages() -> Iterator[str]:
+    if not CLI_PAGE.is_file() or CLI_PAGE.read_text(encoding="utf-8") != cli_page():
+        yield "docs/cli.md is out of date: make format"
+
+
+def markdown_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True)
+    return [ROOT / name for name in listed.stdout.decode().split("\n") if name]
+
+
+def broken_links() -> Iterator[str]:
+    for page in markdown_files():
+        for target in re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", page.read_text(encoding="utf-8")):
+            link = target[0] or target[1]
+            if "://" in link or link.startswith(("#", "mailto:")):
+                continue
+            if not (page.parent / link.partition("#")[0]).exists():
+                yield f"{page.relative_to(ROOT)}: the link {link} leads nowhere"
+
+
+def variables() -> set[str]:
+    """Every environment variable that means something to rushes."""
+    known = {*VARIABLES, *OTHER_VARIABLES}
+    for plugin in find("rushes.providers", "rushes.providers", "PROVIDER").values():
+        provider = plugin.load()
+        assert isinstance(provider, type)
+        assert issubclass(provider, Provider)
+        known |= {*provider.key_vars, *provider.base_url_vars, *provider.other_vars}
+    return known
+
+
+def undocumented_settings() -> Iterator[str]:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    for name in sorted(variables()):
+        if f"`{name}`" not in page:
+            yield f"docs/settings.md does not mention the variable {name}"
+        if not re.search(rf"^#? ?{name}=", example, re.MULTILINE):
+            yield f".env.example does not list {name}"
+    names = set(ProviderSettings.model_fields)
+    for name, field in ConfigFile.model_fields.items():
+        names.add(name)
+        names |= set(getattr(field.annotation, "model_fields", {}))
+    for name in sorted(names):
+        if f"`{name}`" not in page and f"`[{name}" not in page:
+            yield f"docs/settings.md does not mention the setting {name}"
+
+
+def misnamed_changes() -> Iterator[str]:
+    for change in (ROOT / "changes").glob("*.md"):
+        if change.name != "README.md" and not re.fullmatch(rf"[a-z0-9-]+\.({'|'.join(CHANGE_KINDS)})\.md", change.name):
+            yield f"changes/{change.name} is not named <slug>.<{'|'.join(CHANGE_KINDS)}>.md"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
