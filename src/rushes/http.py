@@ -1,0 +1,499 @@
+"""The only way out of the process, through doors with different locks.
+
+`Http.api` speaks to origins that the operator configured, with their keys. `Http.fetch` follows addresses that
+came from a user or out of a provider's answer: those must be https and resolve to public addresses, and each
+redirect is checked again, because a link is data and data can point at the machine next door.
+
+An error that leaves here knows whether the request can have been accepted: `proves_refusal` is True only if no
+byte of it was written to a connection. Whoever pays relies on that.
+"""
+
+import ipaddress
+import json
+import logging
+import socket
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin
+
+import anyio
+import httpx2
+
+from rushes.config import Settings
+from rushes.errors import (
+    AccessDenied,
+    BadReply,
+    ConfigError,
+    Gone,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    RequestError,
+    Unavailable,
+    Unreachable,
+    Vanished,
+)
+from rushes.version import VERSION
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 10.0
+IDLE_TIMEOUT_S = 60.0
+MAX_REPLY_BYTES = 64 << 20  # replies may carry a video inline as base64, but must not fill the memory
+MAX_REDIRECTS = 5
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+NOT_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer of any status. Reading it is the provider's business."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    step: str
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def request_id(self) -> str | None:
+        return self.headers.get("x-request-id") or self.headers.get("apim-request-id")
+
+    @property
+    def retry_after_s(self) -> float | None:
+        return retry_after_s(self.headers, datetime.now(UTC))
+
+    def json(self) -> Any:
+        """The body as JSON; raises BadReply, which is doubt: the far side may well have acted."""
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            start = self.body[:60].decode("utf-8", "replace")
+            raise BadReply(
+                f"The answer is not JSON but starts with {start!r}",
+                step=self.step,
+                http_status=self.status,
+                request_id=self.request_id,
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A file on its way. `offset` is where its first byte stands in the whole file; `total_bytes` is the whole."""
+
+    mime: str
+    offset: int
+    total_bytes: int | None
+    etag: str | None
+    chunks: AsyncIterator[bytes]
+
+
+Auth = Callable[[], Awaitable[Mapping[str, str]]]
+"""Gives the headers that sign a request; asked anew for each, so that a token can be renewed in mid-wait."""
+
+
+class Http:
+    """Connections, shared by everything in one App. Close it when done."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clients: dict[tuple[str | None, bool, bool], httpx2.AsyncClient] = {}
+        self._ssl: ssl.SSLContext | None = None
+
+    async def aclose(self) -> None:
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.aclose()
+
+    def api(self, base_url: str, headers: Mapping[str, str], auth: Auth) -> "Api":
+        """A configured origin. `headers` come last and so win over ours. Raises ConfigError for what cannot be sent."""
+        if base_url and not _origin(base_url)[1]:
+            raise ConfigError(f"The base_url {base_url!r} is not an address. Write http(s)://HOST[:PORT]/PATH.")
+        for name, value in headers.items():
+            if not (name.isascii() and value.isascii() and (name + value).isprintable()):
+                raise ConfigError(f"The header {name!r} in the settings holds a character that no header can carry.")
+        return Api(self, base_url.rstrip("/"), headers, auth)
+
+    @asynccontextmanager
+    async def fetch(
+        self, url: str, *, offset: int = 0, etag: str | None = None, trusted: Collection[str] = ()
+    ) -> AsyncGenerator[Body]:
+        """Open a link from outside, from `offset` on. No key of ours goes with it.
+
+        `trusted` are `host:port` pairs that may be private or plain http: the provider's own configured origin.
+        Raises RequestError for an address that is not allowed, ProviderError for what the far side does.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            target = await self._check_address(url, trusted)
+            client = self.client(url, fresh=False)
+            request = client.build_request(
+                "GET", target.url, headers=_range_headers(offset, etag) | target.headers, extensions=target.extensions
+            )
+            async with _opened(client, request, "download") as response:
+                if response.is_redirect and (location := response.headers.get("location")):
+                    url = _next_url(url, location)
+                    continue
+                yield _body(response, offset, "download")
+                return
+        raise Rejected("The download was redirected too often", step="download")
+
+    def client(self, url: str, *, fresh: bool) -> httpx2.AsyncClient:
+        """The client for an address. A fresh one keeps no idle connection: a create must not be written into one
+        that the far side has just closed, for that would be doubt about money where there need be none."""
+        proxy = proxy_for(url, self._settings.environment)
+        secure = _origin(url)[0] == "https" or bool(proxy and proxy.startswith("https"))
+        key = (proxy, secure, fresh)
+        if key not in self._clients:
+            self._clients[key] = httpx2.AsyncClient(
+                verify=self._trust() if secure else False,
+                proxy=proxy,
+                trust_env=False,
+                follow_redirects=False,
+                timeout=httpx2.Timeout(IDLE_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0 if fresh else 50),
+                headers={"user-agent": f"rushes/{VERSION}"},
+            )
+        return self._clients[key]
+
+    def _trust(self) -> ssl.SSLContext:
+        if self._ssl is None:
+            ca_file = self._settings.network.ca_file
+            self._ssl = ssl.create_default_context(cafile=ca_file) if ca_file else httpx2.create_ssl_context()
+        return self._ssl
+
+    async def _check_address(self, url: str, trusted: Collection[str]) -> "_Target":
+        """Resolve once, check, and connect to just what was checked: a second look-up could answer otherwise."""
+        scheme, host, port = _origin(url)
+        if f"{host}:{port}" in trusted or host in self._settings.network.allow_hosts:
+            return _Target(url, {}, {})
+        if scheme != "https" or not host:
+            raise RequestError(f"The address {redact(url)} is not https. Only https links are fetched.")
+        proxied = proxy_for(url, self._settings.environment) is not None
+        try:
+            addresses = await _resolve(host, port)
+        except Unreachable:
+            if not proxied:
+                raise
+            addresses = []  # behind a proxy there may be no names at all: then the proxy alone can judge
+        if bad := next((a for a in addresses if not is_public(a)), None):
+            raise RequestError(
+                f"The address {redact(url)} leads to {bad}, which is not public. "
+                f"Name the host in [network] allow_hosts if that is wanted."
+            )
+        if proxied:
+            return _Target(url, {}, {})  # the proxy resolves for itself; the check above is the best there is
+        pinned = str(httpx2.URL(url).copy_with(host=addresses[0]))
+        return _Target(pinned, {"host": httpx2.URL(url).netloc.decode("ascii")}, {"sni_hostname": host})
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    url: str
+    headers: dict[str, str]
+    extensions: dict[str, Any]
+
+
+class Api:
+    """One configured origin with its key. Every status comes back as a `Reply`; only transport trouble raises."""
+
+    def __init__(self, http: Http, base_url: str, headers: Mapping[str, str], auth: Auth) -> None:
+        self._http = http
+        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._auth = auth
+        self.base_url = base_url
+
+    @property
+    def origin(self) -> str:
+        """`host:port`, as `Http.fetch` wants its trusted ones."""
+        _, host, port = _origin(self.base_url)
+        return f"{host}:{port}"
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        step: str,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: Mapping[str, str] | None = None,
+        files: list[tuple[str, tuple[str | None, bytes, str] | tuple[None, bytes]]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = IDLE_TIMEOUT_S,
+        fresh: bool = False,
+    ) -> Reply:
+        """One request and its whole answer, within `timeout_s` in all. Raises ProviderError, never httpx2's own."""
+        url = self.base_url + path
+        client = self._http.client(url, fresh=fresh)
+        sent = _Sent()
+        request = client.build_request(
+            method,
+            url,
+            params=params,
+            json=json,
+            data=data,
+            files=files,
+            headers=await self._signed(headers),
+            timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
+            extensions={"trace": sent.trace},
+        )
+        started = time.monotonic()
+        try:
+            with anyio.fail_after(timeout_s):
+                async with _opened(client, request, step, sent) as response:
+                    body = await _read_all(response, step)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"No answer within {timeout_s:g} s", step=step, proves_refusal=not sent.any_byte
+            ) from error
+        reply = Reply(response.status_code, dict(response.headers), body, step)
+        _log_call(request, reply, time.monotonic() - started)
+        return reply
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, step: str, params: Mapping[str, str] | None = None, offset: int = 0, etag: str | None = None
+    ) -> AsyncGenerator[Body]:
+        """A file behind the key, from `offset` on. `path` may be a whole address of this origin.
+
+        A redirect within the origin is followed with the key; any other as a link from outside, without it.
+        """
+        url = path if "://" in path else self.base_url + path
+        for _ in range(MAX_REDIRECTS + 1):
+            if not self.owns(url):
+                async with self._http.fetch(url, offset=offset, etag=etag) as body:
+                    yield body
+                return
+            client = self._http.client(url, fresh=False)
+            headers = await self._signed(_range_headers(offset, etag))
+            request = client.build_request("GET", url, params=params, headers=headers)
+            async with _opened(client, request, step) as response:
+                location = response.headers.get("location") if response.is_redirect else None
+                if location is None:
+                    yield _body(response, offset, step)
+                    return
+            url, params = _next_url(url, location), None
+        raise Rejected("The download was redirected too often", step=step)
+
+    def owns(self, url: str) -> bool:
+        """Whether an address lies on just this origin: scheme, host and port. Only there our key goes."""
+        return _origin(url) == _origin(self.base_url)
+
+    async def _signed(self, headers: Mapping[str, str] | None) -> dict[str, str]:
+        return {**(headers or {}), **await self._auth(), **self._headers}
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port as the transport will read them: a second reading might differ, and be used for that.
+
+    What cannot be read has no host, and so is nobody's.
+    """
+    try:
+        parts = httpx2.URL(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except httpx2.InvalidURL:
+        return "", "", 0
+    return (parts.scheme, parts.host, port) if port < 1 << 16 else ("", "", 0)
+
+
+def _next_url(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise BadReply("The download was redirected to what is no address", step="download") from error
+
+
+class _Sent:
+    """Notices the first byte of a request on its way out, by the transport's own trace."""
+
+    any_byte = False
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith("send_request_headers.started"):
+            self.any_byte = True
+
+
+@asynccontextmanager
+async def _opened(
+    client: httpx2.AsyncClient, request: httpx2.Request, step: str, sent: _Sent | None = None
+) -> AsyncGenerator[httpx2.Response]:
+    try:
+        response = await client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            with anyio.move_on_after(5, shield=True):
+                await response.aclose()
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+        raise translate(error, step, nothing_sent=sent is not None and not sent.any_byte) from error
+
+
+def translate(error: Exception, step: str, *, nothing_sent: bool) -> ProviderError:
+    """A transport error in our words. Pure."""
+    words = str(error) or type(error).__name__
+    if isinstance(error, NOT_SENT) or nothing_sent:
+        return Unreachable(f"No connection could be made: {words}", step=step, proves_refusal=True)
+    if isinstance(error, httpx2.TimeoutException):
+        return Unavailable("The far side stopped answering", step=step)
+    return Unavailable(f"The connection broke: {words}", step=step)
+
+
+async def _read_all(response: httpx2.Response, step: str) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > MAX_REPLY_BYTES:
+            raise BadReply(f"The answer is larger than {MAX_REPLY_BYTES >> 20} MB", step=step)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _range_headers(offset: int, etag: str | None) -> dict[str, str]:
+    # identity: a compressed transfer has no byte positions of the file to resume from
+    headers = {"accept-encoding": "identity"}
+    if offset:
+        headers["range"] = f"bytes={offset}-"
+        if etag and not etag.startswith("W/"):
+            headers["if-range"] = etag
+    return headers
+
+
+def _body(response: httpx2.Response, offset: int, step: str) -> Body:
+    """Check that an answer is the file or the asked part of it."""
+    raise_for_file(response.status_code, response.headers, step)
+    total = int(length) if (length := response.headers.get("content-length", "")).isdigit() else None
+    start = 0
+    if response.status_code == 206:
+        start, total = _content_range(response.headers.get("content-range", ""), step)
+        if start != offset:
+            raise BadReply(f"Asked for bytes from {offset}, got them from {start}", step=step, http_status=206)
+    mime = response.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
+    return Body(mime, start, total, response.headers.get("etag"), _chunks(response, step))
+
+
+async def _chunks(response: httpx2.Response, step: str) -> AsyncIterator[bytes]:
+    try:
+        # as they come: a chunk size would hold back, and lose, the last bytes before a break
+        async for chunk in response.aiter_raw():
+            yield chunk
+    except httpx2.HTTPError as error:
+        raise translate(error, step, nothing_sent=False) from error
+
+
+def raise_for_file(status: int, headers: Mapping[str, str], step: str) -> None:
+    """Name what went wrong with a file's answer. Pure."""
+    if status in (200, 206):
+        return
+    denied = (AccessDenied, "The link is refused; it may have expired")
+    named: Mapping[int, tuple[type[ProviderError], str]] = {
+        401: denied,
+        403: denied,
+        404: (Vanished, "The file is not there"),
+        408: (Unavailable, "The file cannot be had now"),
+        410: (Gone, "The file is gone"),
+        429: (RateLimited, "Too many downloads"),
+    }
+    kind, words = named.get(status) or (named[408] if status >= 500 else (Rejected, "The file was not given"))
+    raise kind(words, step=step, http_status=status, retry_after_s=retry_after_s(headers, datetime.now(UTC)))
+
+
+def _content_range(text: str, step: str) -> tuple[int, int | None]:
+    unit, _, rest = text.partition(" ")
+    span, _, total = rest.partition("/")
+    start = span.partition("-")[0]
+    if unit.lower() != "bytes" or not start.isdigit():
+        raise BadReply(f"The range {text!r} cannot be read", step=step, http_status=206)
+    return int(start), int(total) if total.isdigit() else None
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """`retry-after-ms`, else `Retry-After` in seconds or as an HTTP date; None when absent or unreadable. Pure."""
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return max(0.0, float(milliseconds) / 1000)
+        text = headers.get("retry-after")
+        if not text:
+            return None
+        if text.replace(".", "", 1).strip().isdigit():
+            return float(text)
+        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unreachable(f"The host {host} cannot be found: {error}", step="download", proves_refusal=True) from error
+    return [entry[4][0] for entry in found]
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is out on the internet. Those that carry an IPv4 address count as that one. Pure."""
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if inner is None and found in NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not found.is_multicast
+
+
+def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY ask for. Pure."""
+
+    def read(name: str) -> str | None:
+        return environment.get(name.lower()) or environment.get(name.upper()) or None
+
+    scheme, host, port = _origin(url)
+    proxy = read(f"{scheme}_proxy") or read("all_proxy")
+    if proxy is None or not host:
+        return None
+    if any(_excludes(entry, host, port) for entry in (read("no_proxy") or "").split(",")):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _excludes(entry: str, host: str, port: int) -> bool:
+    """Whether one entry of NO_PROXY names a host: `*`, a name with all below it, an address, or a network."""
+    entry = entry.strip().lower()
+    name, _, entry_port = entry.rpartition(":") if entry.count(":") == 1 else (entry, "", "")
+    if not name or (entry_port and entry_port != str(port)):
+        return False
+    with suppress(ValueError):
+        return ipaddress.ip_address(host) in ipaddress.ip_network(name.strip("[]"), strict=False)
+    name = name.lstrip("*").lstrip(".")
+    return not name or host == name or host.endswith(f".{name}")
+
+
+def redact(url: str) -> str:
+    """An address without what may be secret in it: user, password, query."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" if host else "(not an address)"
+
+
+def _log_call(request: httpx2.Request, reply: Reply, took_s: float) -> None:
+    rate = {name: value for name, value in reply.headers.items() if "ratelimit" in name or name == "retry-after"}
+    facts = {"method": request.method, "host": request.url.host, "path": request.url.path, "http_status": reply.status}
+    times = {"took_s": round(took_s, 3), "request_id": reply.request_id}
+    log.debug("http.call", extra={**facts, **times, **{name.replace("-", "_"): value for name, value in rate.items()}})
