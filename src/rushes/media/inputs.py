@@ -1,0 +1,331 @@
+"""Pictures that come in: from bytes, files, links, data URIs or base64, to a `MediaRef`.
+
+Each is copied once to a place of ours, bounded on the way, decoded for real in a media child, and stored under its
+sha256. What a name or a header says a picture is does not matter. Messages are for the person who gave the picture:
+they name it, say what it is instead, and what to do.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes
+
+import anyio
+import anyio.to_thread
+
+from rushes.config import LimitSettings
+from rushes.errors import MediaError, ProviderError, StoreFull, Truncated
+from rushes.http import Http, redact
+from rushes.media.children import Children
+from rushes.media.disk import beside, digest, disk_error, make_folder
+from rushes.media.download import DownloadPolicy, discard, download
+from rushes.media.pictures import Picture
+from rushes.media.store import MediaStore, input_key
+from rushes.video import MediaRef, Size
+
+COPY_BYTES = 1 << 20
+KNOWN_REFS = 1024
+LINK_POLICY = DownloadPolicy(tries=3, max_wait_s=4.0)  # somebody waits for the answer
+BASE64_STARTS = ("iVBORw0KGgo", "/9j/", "UklGR")  # PNG, JPEG, RIFF
+SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Bytes that were given as such. `name` is how messages call them."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    name: str
+    url: str
+
+
+Source = Data | File | Link
+
+
+@dataclass(frozen=True, slots=True)
+class _Spooled:
+    """A private copy that cannot change any more while it is looked at."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+class Inputs:
+    """Takes pictures in. `spool` is a folder for temporary files; best on the disk of the store."""
+
+    def __init__(
+        self, store: MediaStore, children: Children, http: Http, limits: LimitSettings, *, spool: Path | None = None
+    ) -> None:
+        self._store = store
+        self._children = children
+        self._http = http
+        self._max_bytes = int(limits.input_mb * 1_000_000)
+        self._spool = spool or (store.folder / "spool" if store.folder else Path(tempfile.gettempdir()))
+        self._known: dict[str, MediaRef] = {}
+
+    async def add(self, source: bytes | str | Path, *, relative_to: Path | None = None, files: bool = True) -> MediaRef:
+        """Check a picture and store it. Equal bytes are stored once.
+
+        `relative_to` is the file, or its folder, that names a relative path; None: the working folder. `files=False`
+        refuses paths: whoever speaks over HTTP must not read our disk. Raises MediaError, and RequestError for a link
+        that leads where it must not.
+        """
+        read = await anyio.to_thread.run_sync(understand, source, relative_to, files, self._max_bytes)
+        async with self._spooled(read) as spooled:
+            if known := await self._find(spooled.sha256):
+                return known
+            try:
+                picture = await self._children.image(spooled.path)
+            except StoreFull:
+                raise
+            except MediaError as error:
+                raise MediaError(f"{read.name}: {error}") from error
+            return await self._keep(spooled, picture)
+
+    async def fitted(self, ref: MediaRef, size: Size) -> MediaRef:
+        """The same picture cut and scaled to a size, as an input of its own. Equal calls give an equal ref."""
+        if ref.size == size:
+            return ref
+        out = self._temporary()
+        try:
+            async with self._local(ref) as source:
+                picture = await self._children.fit_image(source, out, size)
+            sha256, size_bytes = await digest(out)
+            return await self._find(sha256) or await self._keep(_Spooled(out, sha256, size_bytes), picture)
+        finally:
+            out.unlink(missing_ok=True)
+
+    async def read(self, ref: MediaRef) -> bytes:
+        return await self._store.read(input_key(ref.sha256))
+
+    def path(self, ref: MediaRef) -> Path:
+        """Where it lies on this machine. Raises MediaError when it is not there, or lies in a bucket."""
+        path = self._store.local_path(input_key(ref.sha256))
+        if path is None or not path.is_file():
+            raise MediaError(f"The input {ref.sha256[:12]} is not on this machine.")
+        return path
+
+    # -- in between -------------------------------------------------------------------------------------------------
+
+    async def _find(self, sha256: str) -> MediaRef | None:
+        """What we know of these bytes, if they are still stored: no need to decode them again."""
+        known = self._known.get(sha256)
+        return known if known and await self._store.head(input_key(sha256)) else None
+
+    async def _keep(self, spooled: _Spooled, picture: Picture) -> MediaRef:
+        key = input_key(spooled.sha256)
+        if await self._store.head(key) is None:
+            await self._store.publish(key, spooled.path)
+        ref = MediaRef(
+            sha256=spooled.sha256,
+            mime=picture.mime,
+            size_bytes=spooled.size_bytes,
+            width=picture.width,
+            height=picture.height,
+        )
+        if len(self._known) >= KNOWN_REFS:
+            self._known.clear()
+        self._known[ref.sha256] = ref
+        return ref
+
+    @asynccontextmanager
+    async def _spooled(self, source: Source) -> AsyncGenerator[_Spooled]:
+        path = self._temporary()
+        try:
+            if isinstance(source, Link):
+                yield await self._fetched(source, path)
+            else:
+                yield await anyio.to_thread.run_sync(_copied, source, path, self._max_bytes)
+        finally:
+            discard(path)
+
+    async def _fetched(self, link: Link, path: Path) -> _Spooled:
+        try:
+            got = await download(
+                lambda offset, etag: self._http.fetch(link.url, offset=offset, etag=etag),
+                path,
+                max_bytes=self._max_bytes,
+                policy=LINK_POLICY,
+            )
+        except StoreFull:
+            raise
+        except (ProviderError, Truncated, MediaError) as error:
+            raise MediaError(f"{link.name} cannot be fetched: {error}") from error
+        return _Spooled(got.path, got.sha256, got.size_bytes)
+
+    @asynccontextmanager
+    async def _local(self, ref: MediaRef) -> AsyncGenerator[Path]:
+        """The input as a local file; out of a bucket, a copy for as long as it is used."""
+        if path := self._store.local_path(input_key(ref.sha256)):
+            if not path.is_file():
+                raise MediaError(f"The input {ref.sha256[:12]} is not in the store any more. Give the picture again.")
+            yield path
+            return
+        path = self._temporary()
+        try:
+            await anyio.Path(path).write_bytes(await self.read(ref))
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _temporary(self) -> Path:
+        make_folder(self._spool)
+        return beside(self._spool / "input")
+
+
+# -- understanding what was given -------------------------------------------------------------------------------------
+
+
+def understand(source: bytes | str | Path, relative_to: Path | None, files: bool, max_bytes: int) -> Source:
+    """What kind of thing was given. Looks at the disk only to tell a path from base64. Raises MediaError."""
+    if isinstance(source, bytes):
+        return Data("The picture", _bounded("The picture", source, max_bytes))
+    if isinstance(source, Path):
+        return _file(str(source), relative_to, files)
+    text = source.strip()
+    scheme = match[1].lower() if (match := re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)) else ""
+    if scheme == "data":
+        return _data_uri(text, max_bytes)
+    if scheme in ("http", "https"):
+        return Link(redact(text), text)
+    if scheme == "file":
+        return _file(_file_url_path(text), relative_to, files)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+        raise MediaError(f"{_shown(text)}: links of the kind {scheme}: are not read. Give https://, file:// or a path.")
+    if text.startswith(BASE64_STARTS) and (data := _decoded(text, "The base64 picture", max_bytes)):
+        return Data("The base64 picture", data)
+    if not text:
+        raise MediaError("The picture is an empty text. Give a path, an https link, a data URI or base64.")
+    if len(text) > 4096:  # no path is this long
+        data = _decoded(text, "The base64 picture", max_bytes)
+        if data is None:
+            raise MediaError("The picture is a long text that is no valid base64. Give a path, a link or a data URI.")
+        return Data("The base64 picture", data)
+    return _file(text, relative_to, files)
+
+
+def _file(text: str, relative_to: Path | None, files: bool) -> File:
+    if not files:
+        raise MediaError(f"{_shown(text)}: files are not read from here. Send the bytes, a data URI or an https link.")
+    base = relative_to or Path()
+    if relative_to is not None and not relative_to.is_dir():
+        base = relative_to.parent
+    path = Path(text).expanduser()
+    if not path.exists() and "%" in text and (plain := Path(unquote(text)).expanduser()) and (base / plain).exists():
+        path = plain
+    return File(_shown(text), base / path)
+
+
+def _file_url_path(url: str) -> str:
+    """`file:///a/b` is absolute, `file://a/b` and `file:a/b` are relative, as suites write them."""
+    rest = url[len("file:") :]
+    rest = rest.removeprefix("//") if rest.startswith("//") else rest
+    return rest.removeprefix("localhost") if rest.startswith("localhost/") else rest
+
+
+def _data_uri(text: str, max_bytes: int) -> Data:
+    head, comma, body = text.partition(",")
+    if not comma:
+        raise MediaError("The data URI has no comma, so no data. Write data:image/png;base64,…")
+    if head.lower().rstrip().endswith(";base64"):
+        data = _decoded(unquote(body) if "%" in body[:4096] else body, "The data URI", max_bytes)
+        if data is None:
+            raise MediaError("The data URI is no valid base64. It may have been cut off on the way.")
+        return Data("The data URI", data)
+    if len(body) > 3 * max_bytes:
+        raise _too_large("The data URI", len(body) // 3, max_bytes)
+    return Data("The data URI", _bounded("The data URI", unquote_to_bytes(body), max_bytes))
+
+
+def _decoded(text: str, name: str, max_bytes: int) -> bytes | None:
+    """Base64, plain or URL-safe, with or without padding and line breaks; None when it is none."""
+    if len(text) * 3 // 4 > max_bytes + max_bytes // 20 + 1024:  # room for line breaks
+        raise _too_large(name, len(text) * 3 // 4, max_bytes)
+    compact = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        data = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return _bounded(name, data, max_bytes)
+
+
+def _bounded(name: str, data: bytes, max_bytes: int) -> bytes:
+    if not data:
+        raise MediaError(f"{name} is empty.")
+    if len(data) > max_bytes:
+        raise _too_large(name, len(data), max_bytes)
+    return data
+
+
+def _too_large(name: str, size: int, max_bytes: int) -> MediaError:
+    return MediaError(f"{name} has {size / 1e6:.1f} MB, over the limit of {max_bytes / 1e6:g} MB ([limits] input_mb).")
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+# -- copying, in a thread ---------------------------------------------------------------------------------------------
+
+
+def _copied(source: Data | File, path: Path, max_bytes: int) -> _Spooled:
+    if isinstance(source, Data):
+        try:
+            path.write_bytes(source.data)
+        except OSError as error:
+            raise disk_error(error, path) from error
+        return _Spooled(path, hashlib.sha256(source.data).hexdigest(), len(source.data))
+    _check_file(source, max_bytes)
+    digest, size = hashlib.sha256(), 0
+    try:
+        with source.path.open("rb") as read, path.open("wb") as write:
+            while data := read.read(COPY_BYTES):
+                size += len(data)
+                if size > max_bytes:  # it grew since it was checked
+                    raise _too_large(source.name, size, max_bytes)
+                digest.update(data)
+                write.write(data)
+    except OSError as error:
+        raise disk_error(error, path if error.filename is None else source.path) from error
+    return _Spooled(path, digest.hexdigest(), size)
+
+
+def _check_file(source: File, max_bytes: int) -> None:
+    """Say what is wrong with a path before a byte of it is read."""
+    path = source.path
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        where = "" if path.is_absolute() and str(path) == source.name else f" (looked for {path.absolute()})"
+        raise MediaError(f"{source.name}: no such file{where}.") from None
+    except OSError as error:
+        raise MediaError(f"{source.name}: cannot be read: {error.strerror}.") from error
+    if path.is_dir():
+        raise MediaError(f"{source.name} is a folder. Give one picture in it.")
+    if not path.is_file():
+        raise MediaError(f"{source.name} is not a regular file.")
+    if not os.access(path, os.R_OK):
+        raise MediaError(f"{source.name}: no permission to read it.")
+    if size == 0:
+        raise MediaError(f"{source.name} is empty.")
+    if size > max_bytes:
+        raise _too_large(source.name, size, max_bytes)
