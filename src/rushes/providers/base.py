@@ -1,0 +1,427 @@
+"""What a provider is: submit, poll, assets, and the promises that money decisions rest on.
+
+A provider translates. It opens no socket (that is `http.py`), knows no database and no engine, and never decides
+whether to pay again: it only says truthfully what it knows. This base class owns keys, addresses, the reading of
+errors, and the repeating of reads; creates are never repeated here.
+"""
+
+import hashlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import anyio
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rushes.config import ProviderSettings, Settings, nearest, read_written
+from rushes.errors import (
+    AccessDenied,
+    ConfigError,
+    Gone,
+    MissingKey,
+    NotOffered,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    Unavailable,
+    Unsupported,
+    Vanished,
+)
+from rushes.http import IDLE_TIMEOUT_S, Api, Body, Http, Reply
+from rushes.media.children import Children
+from rushes.providers.catalog import Model
+from rushes.providers.prepare import Prepared
+from rushes.video import JSON, MediaRef, Progress
+
+log = logging.getLogger(__name__)
+
+READ_TRIES = 3
+
+MODERATION_CODES = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "content_safety_violation",
+        "moderation_blocked",
+        "policy_violation",
+        "sentinel_block",
+    }
+)
+"""Codes by which a provider says that the content was refused. Asking again never helps."""
+
+
+class Doubt(StrEnum):
+    """How a create whose fate is unknown can be settled with this provider."""
+
+    KEY = "key"  # it honours an idempotency key: the same request again, with the same key
+    LIST = "list"  # its jobs can be listed or searched: look for ours
+    NONE = "none"  # neither: a person decides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promises:
+    """What a provider's documentation lets us rely on. Each is read by the code that spends money."""
+
+    doubt: Doubt
+    cancels: bool = False  # stops a job that has not ended
+    deletes: bool = False
+    moderated_is_billed: bool = False
+    result_life_s: float | None = None  # how long a finished result can be fetched; None: not said
+    unbilled_statuses: frozenset[int] = frozenset()  # answers of 5xx kind that are documented as not accepted
+    create_timeout_s: float = 60.0  # how long a create may take to be answered
+    horizon_s: float = 48 * 3600.0  # after this long a job counts as lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteJob:
+    """A job on the provider's side. `data` is whatever the provider wants to find again on the next poll."""
+
+    id: str
+    expires_at: datetime | None = None
+    data: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+
+
+class Variant(StrEnum):
+    VIDEO = "video"
+    THUMBNAIL = "thumbnail"
+    SPRITESHEET = "spritesheet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One file of a finished job. Exactly one of `path` (behind our key), `url` (a link), `file` or `inline` is set."""
+
+    variant: Variant = Variant.VIDEO
+    n: int = 0  # which of the job's videos it belongs to
+    path: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    url: str | None = field(default=None, repr=False)  # often signed
+    file: Path | None = None
+    inline: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A create in doubt, described so that the provider can look for it."""
+
+    prepared: Prepared
+    key: str
+    sent_at: datetime
+    known_ids: frozenset[str]  # remote ids that already belong to an attempt: these are no matches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a search brought up.
+
+    `matches` are certain to be ours by content; `candidates` might be (the provider does not tell enough).
+    `complete` is True only if everything since the create was seen, so that no match proves absence.
+    """
+
+    matches: tuple[RemoteJob, ...] = ()
+    candidates: tuple[RemoteJob, ...] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """Whether a provider can serve, and in one line why not and what to do."""
+
+    usable: bool
+    reason: str = ""
+    configured: bool = True  # False: nobody set it up, so there is nothing to tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a provider is given to work with."""
+
+    name: str  # the section it is configured under; more servers of one kind have names of their own
+    settings: Settings
+    http: Http
+    folder: Path  # its own place for temporary files
+    read_input: Callable[[MediaRef], Awaitable[bytes]]
+    input_path: Callable[[MediaRef], Path]
+    children: Children
+    start_soon: Callable[..., None]
+    """Starts an async function in the background of the App, which waits for it or cancels it when it closes."""
+
+    @property
+    def section(self) -> ProviderSettings:
+        return self.settings.provider(self.name)
+
+
+class NoOptions(BaseModel):
+    """For providers without names of their own in their section, or without `extra` fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Provider(ABC):
+    """One vendor's API. Subclasses set the class variables and write the three verbs."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    promises: ClassVar[Promises]
+    key_vars: ClassVar[tuple[str, ...]] = ()
+    base_url_vars: ClassVar[tuple[str, ...]] = ()
+    other_vars: ClassVar[tuple[str, ...]] = ()  # further variables that it reads
+    default_base_url: ClassVar[str] = ""
+    needs_key: ClassVar[bool] = True
+    options_shape: ClassVar[type[BaseModel]] = NoOptions  # its own names in [providers.NAME]
+    extra_shape: ClassVar[type[BaseModel]] = NoOptions  # its own fields in a request's `extra`
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        section = context.section
+        self.options = read_written(
+            self.options_shape,
+            dict(section.own),
+            f"[providers.{context.name}]",
+            also_known=ProviderSettings.model_fields,
+        )
+        self.api: Api = context.http.api(self.base_url, section.headers, self.auth_headers)
+
+    @property
+    def serves_unlisted(self) -> bool:
+        """Whether models that no table lists may be asked for: true of servers that one runs oneself."""
+        return False
+
+    # -- set-up ------------------------------------------------------------------------------------
+
+    @property
+    def base_url(self) -> str:
+        settings = self.context.settings
+        return self.context.section.base_url or settings.variable(*self.base_url_vars) or self.default_base_url
+
+    @property
+    def key(self) -> str | None:
+        """The API key, from the section, the variable it names, or the usual variables."""
+        section, settings = self.context.section, self.context.settings
+        if section.api_key is not None:
+            return section.api_key.get_secret_value()
+        if section.api_key_env:
+            return settings.variable(section.api_key_env)
+        return settings.variable(*self.key_vars)
+
+    @property
+    def key_required(self) -> bool:
+        required = self.context.section.api_key_required
+        return self.needs_key if required is None else required
+
+    @property
+    def account(self) -> str:
+        """Who pays, without telling the key: remote ids are unique within one account."""
+        digest = hashlib.sha256(f"{self.key or ''}\n{self._account_salt()}".encode()).hexdigest()[:12]
+        # Behind the `@` may stand a user and a password, which belong in no database.
+        host = urlsplit(self.base_url).netloc.rpartition("@")[2]
+        return f"{self.context.name}@{host or 'local'}#{digest}"
+
+    def _account_salt(self) -> str:
+        return ""
+
+    @property
+    def create_timeout_s(self) -> float:
+        return self.context.section.create_timeout_s or self.promises.create_timeout_s
+
+    async def auth_headers(self) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {self.key}"} if self.key else {}
+
+    def availability(self) -> Availability:
+        """Whether it can be chosen, judged without a connection."""
+        if self.key_required and not self.key:
+            return Availability(usable=False, reason=self._missing_key(), configured=False)
+        return Availability(usable=True)
+
+    def check_ready(self) -> None:
+        """Raise ConfigError if a request could not even be tried. Called before any money is held."""
+        if self.key_required and not self.key:
+            raise MissingKey(self._missing_key())
+        if self.key and not (self.key.isascii() and self.key.isprintable() and " " not in self.key):
+            raise ConfigError(
+                f"The key of {self.title} holds a space, a line break or a letter that no key has. Copy it again."
+            )
+
+    def check(self, prepared: Prepared) -> None:
+        """Refuse what no table can tell: by default, `extra` fields that `extra_shape` does not have.
+
+        Called before any money is held, and by `submit` again. Raises Unsupported.
+        """
+        known = self.extra_shape.model_fields
+        for name in prepared.request.extra:
+            if name not in known:
+                near = nearest(name, known)
+                hint = f"Did you mean {near}?" if near else f"It takes: {', '.join(known) or 'none'}."
+                raise Unsupported(f"{prepared.request.model} has no extra field {name!r}. {hint}")
+        try:
+            self.extra_shape.model_validate(dict(prepared.request.extra))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise Unsupported(f"{prepared.request.model}: extra field {place}: {first['msg']}.") from None
+
+    def _missing_key(self) -> str:
+        variable = self.context.section.api_key_env or (self.key_vars[0] if self.key_vars else None)
+        where = f"Set {variable}" if variable else f"Set api_key_env in [providers.{self.context.name}]"
+        return f"{self.title} has no key. {where}."
+
+    async def ping(self) -> str:
+        """One cheap, free request that shows whether the far side answers; returns a word on it."""
+        return "not checked"
+
+    # -- the three verbs ---------------------------------------------------------------------------
+
+    @abstractmethod
+    async def submit(self, prepared: Prepared, key: str) -> RemoteJob:
+        """Buy. Called at most once per attempt. Raises ProviderError; `proves_refusal` says if it is safe to go on."""
+
+    @abstractmethod
+    async def poll(self, remote: RemoteJob) -> Progress:
+        """Look once. An unknown status word means "still running": a paid job is never failed on a word."""
+
+    @abstractmethod
+    async def assets(self, remote: RemoteJob) -> tuple[Asset, ...]:
+        """The files of a completed job, videos first."""
+
+    # -- where the vendor has them -----------------------------------------------------------------
+
+    async def cancel(self, remote: RemoteJob) -> bool:
+        """Ask to stop. True: it will not go on; False: it cannot be stopped and will be billed."""
+        return False
+
+    async def delete(self, remote: RemoteJob) -> bool:
+        """Remove it over there. False: not offered."""
+        return False
+
+    async def find(self, search: Search) -> Findings:
+        """Look for a create in doubt. The default finds nothing and proves nothing."""
+        return Findings()
+
+    def cost(self, model: Model, prepared: Prepared, progress: Progress) -> Decimal | None:
+        """What one completed attempt cost. None: unknown."""
+        if progress.billed_usd is not None:
+            return progress.billed_usd
+        size = progress.size or prepared.request.size
+        seconds = progress.seconds or prepared.request.seconds
+        return model.price(size, seconds) if size and seconds else None
+
+    def for_local_use(self, remote: RemoteJob) -> None:  # noqa: B027 - a hook that most need not fill
+        """Called when the result is safely in the library: temporary files may go."""
+
+    # -- files -------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def open(self, asset: Asset, *, offset: int = 0, etag: str | None = None) -> AsyncGenerator[Body]:
+        """The bytes of an asset, from `offset` on."""
+        if asset.path is not None:
+            async with self.api.stream(
+                asset.path, step="download", params=asset.params, offset=offset, etag=etag
+            ) as body:
+                yield body
+        elif asset.url is not None and self.api.owns(asset.url):
+            # Some servers give full links to themselves, which want the key like any other call.
+            async with self.api.stream(asset.url, step="download", offset=offset, etag=etag) as body:
+                yield body
+        elif asset.url is not None:
+            async with self.context.http.fetch(asset.url, offset=offset, etag=etag, trusted=[self.api.origin]) as body:
+                yield body
+        elif asset.file is not None:
+            total = (await anyio.Path(asset.file).stat()).st_size
+            async with await anyio.open_file(asset.file, "rb") as file:
+                await file.seek(offset)
+                yield Body("video/mp4", offset, total, None, _read_chunks(file))
+        else:
+            inline = asset.inline or b""
+            yield Body("video/mp4", offset, len(inline), None, _one_chunk(inline[offset:]))
+
+    # -- calls -------------------------------------------------------------------------------------
+
+    async def read(self, path: str, *, step: str, params: Mapping[str, str] | None = None) -> Reply:
+        """GET, repeated a little when the far side stumbles: reading costs nothing."""
+        for attempt in range(READ_TRIES):
+            try:
+                return self.checked(await self.api.send("GET", path, step=step, params=params))
+            except ProviderError as error:
+                if not error.retryable or isinstance(error, RateLimited | Vanished) or attempt == READ_TRIES - 1:
+                    raise
+                await anyio.sleep(0.5 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    async def create(self, path: str, *, step: str = "create", **body: Any) -> Reply:
+        """POST what costs money: once, on a connection of its own."""
+        return self.checked(
+            await self.api.send("POST", path, step=step, fresh=True, timeout_s=self.create_timeout_s, **body)
+        )
+
+    async def look(self, path: str, *, step: str = "poll", params: Mapping[str, str] | None = None) -> Reply:
+        """GET once; whoever polls repeats it at its own pace."""
+        return self.checked(
+            await self.api.send("GET", path, step=step, params=params, timeout_s=min(IDLE_TIMEOUT_S, 30.0))
+        )
+
+    def checked(self, reply: Reply) -> Reply:
+        """The reply, or the error that it is."""
+        if reply.ok:
+            return reply
+        raise self.error_of(reply)
+
+    def read_error(self, reply: Reply) -> tuple[str | None, str]:
+        """The far side's own code and words, from whatever shape it uses."""
+        return None, reply.body[:200].decode("utf-8", "replace")
+
+    def error_of(self, reply: Reply) -> ProviderError:
+        """The class of a refusal by its status; providers override what their codes say better."""
+        code, words = self.read_error(reply)
+        kind = kind_of_status(reply.status)
+        return kind(
+            f"{self.title}: {redacted(words, self.key)}",
+            step=reply.step,
+            http_status=reply.status,
+            provider_code=code,
+            request_id=reply.request_id,
+            retry_after_s=reply.retry_after_s,
+            proves_refusal=status_proves_refusal(reply.status) or reply.status in self.promises.unbilled_statuses,
+        )
+
+
+def redacted(words: str, key: str | None) -> str:
+    """The far side's words without our key, which some servers quote back when they refuse it. Pure."""
+    return words.replace(key, "[key]") if key else words
+
+
+def kind_of_status(status: int) -> type[ProviderError]:
+    """The error class for an HTTP status. Pure."""
+    named: Mapping[int, type[ProviderError]] = {
+        401: AccessDenied,
+        403: AccessDenied,
+        404: Vanished,
+        405: NotOffered,
+        408: Unavailable,
+        410: Gone,
+        429: RateLimited,
+        499: Unavailable,
+        501: NotOffered,
+    }
+    return named.get(status) or (Unavailable if status >= 500 else Rejected)
+
+
+def status_proves_refusal(status: int) -> bool:
+    """Whether an answer to a create shows that nothing was accepted: a 4xx, but not those that tell of a timeout."""
+    return 400 <= status < 500 and status not in (408, 499)
+
+
+async def _read_chunks(file: anyio.AsyncFile[bytes]) -> AsyncGenerator[bytes]:
+    while chunk := await file.read(1 << 18):
+        yield chunk
+
+
+async def _one_chunk(data: bytes) -> AsyncGenerator[bytes]:
+    yield data
