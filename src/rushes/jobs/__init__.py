@@ -1,0 +1,1 @@
+"""Durable jobs: admitted once, paid once, finished whatever happens in between."""

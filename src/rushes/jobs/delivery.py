@@ -1,0 +1,345 @@
+"""The step that brings the result home: download, check, publish, and close the books.
+
+The money is spent by now, so nothing here gives up while the result may still be fetched, and nothing here ever
+leads back to a create. What is published under a video's key was checked before; so a restart may trust it.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import sqlalchemy as sa
+
+from rushes.errors import (
+    AccessDenied,
+    DecoderFailed,
+    Gone,
+    MediaError,
+    ProviderError,
+    Rejected,
+    RequestError,
+    RushesError,
+    StoreFull,
+    Vanished,
+)
+from rushes.http import Body
+from rushes.jobs import ledger, store
+from rushes.jobs.codec import options_from_json
+from rushes.jobs.ledger import Job, JobState, Next
+from rushes.jobs.services import Case, Services, end_job
+from rushes.jobs.store import AssetRow, VideoRow
+from rushes.media import download, render
+from rushes.media.disk import digest
+from rushes.media.fetch import fetch_small
+from rushes.media.probe import Probe
+from rushes.media.store import SPRITESHEET, THUMBNAIL, video_key, video_prefix
+from rushes.providers.base import Asset, Provider, Variant
+from rushes.video import Adjustment, Failure, Status, new_video_id
+
+log = logging.getLogger(__name__)
+
+EXPIRED_ROUNDS = 6
+"""How often links are renewed by a look before the result counts as out of reach."""
+BAD_FILE_ROUNDS = 4
+CRASH_ROUNDS = 30
+NO_EXPIRY_S = 48 * 3600.0
+AFTER_EXPIRY_S = 600.0
+LONGEST_PAUSE_S = 60.0
+DISK_PAUSE_S = 15.0
+EXTRA_TIMEOUT_S = 30.0
+EXTRA_MAX_BYTES = 32 << 20
+MIMES = {Variant.THUMBNAIL: "image/webp", Variant.SPRITESHEET: "image/jpeg"}
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """What went wrong so far in one delivery, to know when to stop."""
+
+    rounds: int = 0
+    expired: int = 0
+    bad_files: int = 0
+    crashes: int = 0
+
+
+async def deliver(s: Services, job_id: str) -> Next:
+    """Fetch what was paid for and complete the job. Always returns NOTHING: the job is final."""
+    trouble = _Trouble()
+    while True:
+        case = await s.load(job_id)
+        if ledger.next_for(case.job, case.attempts) is not Next.DOWNLOAD:
+            return Next.NOTHING
+        provider = s.provider_of(case)
+        try:
+            found = await _fetch_all(s, case, provider)
+            await _finish(s, case, found)
+        except RushesError as error:
+            if failure := _give_up(s, case, provider, error, trouble):
+                await _fail(s, case, failure)
+                return Next.NOTHING
+            job = await s.set_trouble(case.job, f"Fetching the result: {error}")
+            await anyio.sleep(_pause_s(error, trouble))
+            if isinstance(error, AccessDenied | Vanished | Gone | Rejected):
+                await _renew(s, Case(job, case.attempts), provider)
+        else:
+            await _tidy(s, case, provider)
+            return Next.NOTHING
+
+
+async def _fetch_all(s: Services, case: Case, provider: Provider) -> "_Found":
+    """Every video of the job, checked and published, and the provider's own pictures of them."""
+    assert case.last.remote is not None
+    assets = await provider.assets(case.last.remote)
+    videos = [asset for asset in assets if asset.variant is Variant.VIDEO]
+    if not videos:
+        raise Rejected("The provider says it is done, but offers no video", step="assets")
+    rows = await s.db.read(lambda connection: store.videos_of(connection, case.job.id))
+    filled: list[VideoRow] = []
+    for n, asset in enumerate(videos):
+        row = rows[n] if n < len(rows) else VideoRow(id=new_video_id(), job_id=case.job.id, n=n)
+        if n >= len(rows):
+            added = row
+            await s.db.write(lambda connection, added=added: store.insert_video(connection, added))
+        filled.append(row if row.in_library else await _fetch_video(s, case, provider, asset, row))
+    extras = await _fetch_extras(s, case, provider, assets, filled)
+    return _Found(filled, [row for row in rows if row.n >= len(videos)], extras)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    videos: list[VideoRow]
+    missing: list[VideoRow]  # promised at admission, but not made
+    extras: list[AssetRow]
+
+
+async def _fetch_video(s: Services, case: Case, provider: Provider, asset: Asset, row: VideoRow) -> VideoRow:
+    """One video: into the spool, checked there, then under its key; its facts are in the ledger when this returns."""
+    key = video_key(row.id)
+    fit = case.prepared.fit
+    part = s.spool / f"{case.job.id}-{row.n}.part"
+    if await s.media.head(key) is None:
+        got = await download.download(_opener(provider, asset), part, max_bytes=s.max_video_bytes)
+        s.reached("download.complete")
+        probe = await _checked(s, part, thorough=got.resumed)
+        ready, sha256, size_bytes = part, got.sha256, got.size_bytes
+        if fit.of_video:
+            ready = part.with_suffix(".fit.mp4")
+            await render.fit_video(part, ready, size=fit.size, seconds=fit.seconds)
+            probe = await s.children.probe(ready)
+            sha256, size_bytes = await digest(ready)
+        await _move(s, case.job, JobState.FINISHING)
+        await s.media.publish(key, ready)
+        s.reached("download.published")
+    else:
+        # Published by a run that ended before it could say so: checked then, so only its facts are missing.
+        path = s.media.local_path(key)
+        if path is None:
+            raise MediaError(f"{key} lies in a bucket and cannot be read again here.")
+        await _move(s, case.job, JobState.FINISHING)
+        probe = await s.children.probe(path)
+        sha256, size_bytes = await digest(path)
+    filled = _with_facts(row, probe, sha256, size_bytes, s)
+    await s.db.write(lambda connection: store.save_video(connection, filled))
+    s.reached("download.recorded")
+    download.discard(part)
+    return filled
+
+
+async def _checked(s: Services, part: Path, *, thorough: bool) -> Probe:
+    """The facts of a whole download. One that is no good is thrown away, so that the next try does not end with it."""
+    try:
+        return await s.children.probe(part, thorough=thorough)
+    except (StoreFull, DecoderFailed):
+        raise
+    except MediaError as error:
+        download.discard(part)
+        raise MediaError(str(error)) from error  # not `Truncated`: the far side said that this is all of it
+
+
+def _opener(provider: Provider, asset: Asset) -> Callable[[int, str | None], AbstractAsyncContextManager[Body]]:
+    return lambda offset, etag: provider.open(asset, offset=offset, etag=etag)
+
+
+def _with_facts(row: VideoRow, probe: Probe, sha256: str, size_bytes: int, s: Services) -> VideoRow:
+    return replace(
+        row,
+        stored_under=row.id,
+        format=probe.format,
+        size=probe.size,
+        seconds=probe.seconds,
+        fps=probe.fps,
+        has_audio=probe.has_audio,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        created_at=s.now(),
+    )
+
+
+async def _fetch_extras(
+    s: Services, case: Case, provider: Provider, assets: tuple[Asset, ...], rows: list[VideoRow]
+) -> list[AssetRow]:
+    """The provider's own thumbnail and spritesheet, where it has them. Without them the video is no worse."""
+    options = options_from_json(case.job.options_json)
+    wanted = {Variant.THUMBNAIL: options.thumbnail, Variant.SPRITESHEET: options.spritesheet}
+    done: list[AssetRow] = []
+    for asset in assets:
+        # Cut or scaled videos no longer look like the provider's pictures of them.
+        if not wanted.get(asset.variant) or asset.n >= len(rows) or case.prepared.fit.of_video:
+            continue
+        row = rows[asset.n]
+        try:
+            with anyio.fail_after(EXTRA_TIMEOUT_S):
+                got = await fetch_small(_opener(provider, asset), max_bytes=EXTRA_MAX_BYTES)
+        except (RushesError, TimeoutError) as error:
+            words = f"The provider's {asset.variant.value} could not be had ({error}); it is made here when needed."
+            now = s.now()
+            await s.db.write(
+                lambda connection, words=words, now=now: store.insert_event(
+                    connection, case.job.id, "warning", now, message=words
+                )
+            )
+            continue
+        name = THUMBNAIL if asset.variant is Variant.THUMBNAIL else SPRITESHEET
+        if got.mime != MIMES[asset.variant]:
+            continue  # another kind of file than its name says; ours is made when needed
+        await s.media.put(video_key(row.id, name), got.data)
+        done.append(
+            AssetRow(
+                video_id=row.id,
+                variant=asset.variant.value,
+                sha256=got.sha256,
+                size_bytes=len(got.data),
+                mime=MIMES[asset.variant],
+                made_by="provider",
+            )
+        )
+    return done
+
+
+async def _finish(s: Services, case: Case, found: _Found) -> None:
+    """Everything is home: complete the job, settle its hold, and say so, in one transaction."""
+    now = s.now()
+    case = await s.load(case.job.id)
+    job = _with_adjustments(case, found)
+
+    def work(connection: sa.Connection) -> None:
+        for row in found.extras:
+            store.save_asset(connection, row)
+        for row in found.missing:
+            store.drop_video(connection, row.id)
+        end_job(connection, job, JobState.COMPLETED, ledger.total_cost(case.attempts), now, percent=100.0)
+
+    await s.db.write(work)
+    s.reached("job.completed")
+
+
+def _with_adjustments(case: Case, found: _Found) -> Job:
+    """The job, with a note if fewer videos were made than were paid for."""
+    if not found.missing:
+        return case.job
+    from rushes.jobs.codec import prepared_to_json
+
+    made, asked = len(found.videos), len(found.videos) + len(found.missing)
+    note = Adjustment(field="videos", asked=str(asked), given=str(made), why="the provider made fewer than asked")
+    prepared = replace(case.prepared, adjustments=(*case.prepared.adjustments, note))
+    return replace(case.job, prepared_json=prepared_to_json(prepared))
+
+
+async def _move(s: Services, job: Job, state: JobState) -> None:
+    now = s.now()
+
+    def work(connection: sa.Connection) -> None:
+        current = store.job_by_id(connection, job.id)
+        assert current is not None
+        if current.state is state:
+            return
+        store.save_job(connection, ledger.moved(current, state, trouble=None))
+        store.insert_event(connection, job.id, state.value, now)
+
+    await s.db.write(work)
+
+
+def _give_up(s: Services, case: Case, provider: Provider, error: RushesError, trouble: _Trouble) -> Failure | None:
+    """Why there is no more hope of getting the file; None while there is."""
+    trouble.rounds += 1
+    if isinstance(error, StoreFull):
+        return None  # our own trouble: it waits for a person to free some space
+    if isinstance(error, AccessDenied | Vanished | Gone | Rejected | RequestError):
+        trouble.expired += 1
+        if trouble.expired >= EXPIRED_ROUNDS:
+            return Failure("expired", f"The result could not be fetched any more: {error}")
+    elif isinstance(error, DecoderFailed):
+        # Perhaps this machine is short of memory just now: far more patience than with a file that was read and is bad.
+        trouble.crashes += 1
+        if trouble.crashes >= CRASH_ROUNDS:
+            return Failure("bad_result", f"What the provider delivered cannot be read here: {error}")
+    elif isinstance(error, MediaError) and not error.retryable:
+        trouble.bad_files += 1
+        if trouble.bad_files >= BAD_FILE_ROUNDS:
+            return Failure("bad_result", f"What the provider delivered is no usable video: {error}")
+    remote, ended_at = case.last.remote, case.last.ended_at or s.now()
+    life = provider.promises.result_life_s
+    end = remote.expires_at if remote and remote.expires_at else ended_at + timedelta(seconds=life or NO_EXPIRY_S)
+    if s.now() > end + timedelta(seconds=AFTER_EXPIRY_S):
+        return Failure("expired", f"The result could not be fetched before it expired: {error}")
+    return None
+
+
+def _pause_s(error: RushesError, trouble: _Trouble) -> float:
+    if isinstance(error, StoreFull):
+        return DISK_PAUSE_S
+    asked = (error.retry_after_s if isinstance(error, ProviderError) else None) or 0.0
+    return max(asked, min(LONGEST_PAUSE_S, 0.5 * 2 ** min(trouble.rounds - 1, 8)))
+
+
+async def _renew(s: Services, case: Case, provider: Provider) -> None:
+    """Look at the job again: many providers hand out fresh links with each look."""
+    assert case.last.remote is not None
+    try:
+        progress = await provider.poll(case.last.remote)
+    except ProviderError as error:
+        log.info("renew.failed", extra={"job": case.job.id, "cause": error.code})
+        return
+    if progress.status is Status.COMPLETED and progress.expires_at is not None:
+        renewed = replace(case.last, remote=replace(case.last.remote, expires_at=progress.expires_at))
+        await s.db.write(lambda connection: store.save_attempt(connection, renewed))
+
+
+async def _fail(s: Services, case: Case, failure: Failure) -> None:
+    now = s.now()
+    case = await s.load(case.job.id)
+
+    def work(connection: sa.Connection) -> None:
+        end_job(connection, case.job, JobState.FAILED, ledger.total_cost(case.attempts), now, failure=failure)
+
+    await s.db.write(work)
+    await _clear_spool(s, case)
+
+
+async def _tidy(s: Services, case: Case, provider: Provider) -> None:
+    if case.last.remote is not None:
+        provider.for_local_use(case.last.remote)
+    await _clear_spool(s, case)
+    await _forget_deleted(s, case)
+
+
+async def _forget_deleted(s: Services, case: Case) -> None:
+    """Of a job that was deleted while it ran, the books are kept and the files are not."""
+
+    def work(connection: sa.Connection) -> list[str]:
+        job = store.job_by_id(connection, case.job.id)
+        if job is None or job.deleted_at is None:
+            return []
+        folders = {row.stored_under for row in store.videos_of(connection, job.id) if row.stored_under}
+        return [folder for folder in folders if not store.users_of_files(connection, folder)]
+
+    for folder in await s.db.read(work):
+        await s.media.delete_all(video_prefix(folder))
+
+
+async def _clear_spool(s: Services, case: Case) -> None:
+    for left in s.spool.glob(f"{case.job.id}-*"):
+        left.unlink(missing_ok=True)

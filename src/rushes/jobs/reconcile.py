@@ -1,0 +1,234 @@
+"""Settling doubt: was the create accepted, or not?
+
+The provider is asked before anything is ever sent again. How depends on what it promises: **A** it honours a key,
+so the same request goes out again with the same key; **B** it can be searched, so the job is looked for and adopted,
+and sent again only if the search proves that it is not there; **C** neither, so a person decides.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import anyio
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from rushes.errors import (
+    AccessDenied,
+    ConfigError,
+    Gone,
+    NotOffered,
+    ProviderError,
+    RateLimited,
+    RushesError,
+    Unreachable,
+)
+from rushes.jobs import answers, ledger, store
+from rushes.jobs.ledger import Attempt, AttemptState, JobState
+from rushes.jobs.services import Case, Services
+from rushes.providers.base import Doubt, Findings, Provider, RemoteJob, Search
+
+GRACE_S = 5.0
+"""Beyond the create's timeout: the far side may finish writing what it accepted at the last moment."""
+LOOK_EVERY_S = 2.0
+NOT_READY_S = 10.0
+PATIENCE_S = 600.0
+"""How long a search that fails is repeated before a person is asked."""
+RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    remote: RemoteJob
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """It was never accepted: sending again buys it once, not twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    after_s: float
+
+
+Verdict = Adopt | Absent | Ask | LookAgain
+
+
+def judge(findings: Findings, *, alike_in_doubt: int, now: datetime, settled_at: datetime) -> Verdict:
+    """Read the findings of a search. Pure.
+
+    `alike_in_doubt` is how many equal attempts are unsettled, this one included: that many matches may be ours, in
+    any order. `settled_at` is when a create that was under way must have arrived or failed.
+    """
+    found = len(findings.matches)
+    if found > alike_in_doubt:
+        ids = ", ".join(remote.id for remote in findings.matches)
+        return Ask(f"{found} jobs over there match, and {alike_in_doubt} of ours could be among them: {ids}")
+    if found:
+        return Adopt(findings.matches[0])
+    if now < settled_at:
+        return LookAgain(min(LOOK_EVERY_S, max(0.2, (settled_at - now).total_seconds())))
+    if findings.candidates:
+        ids = ", ".join(remote.id for remote in findings.candidates)
+        return Ask(f"the provider does not tell the prompts of its jobs; ours may be one of {ids}, or none")
+    if findings.complete:
+        return Absent()
+    return Ask("the provider's list of jobs does not reach back far enough to prove that ours is not there")
+
+
+async def settle(s: Services, case: Case) -> None:
+    """Settle the newest attempt's doubt, or leave the job to a person. Returns when the ledger says which."""
+    if case.last.state is AttemptState.SENDING:
+        # Only a crash leaves this behind: while a process lives it waits for the answer.
+        words = "The process ended while the request was on its way."
+        await answers.note_doubt(s, case, case.last, "interrupted", words)
+        case = await s.load(case.job.id)
+    provider = s.provider_of(case)
+    try:
+        provider.check_ready()
+    except ConfigError as error:
+        await s.set_trouble(case.job, str(error))
+        await anyio.sleep(NOT_READY_S)
+        return
+    s.reached("doubt.settling")
+    if provider.account != case.last.account:
+        # What another key sees, or does not see, proves nothing about this one's jobs.
+        await _ask(s, case, "it was sent from another account than the key and address of now belong to")
+        return
+    match provider.promises.doubt:
+        case Doubt.KEY if case.last.error_code == answers.DUPLICATE_ID:
+            await _ask(s, case, "asked again it would only name the same job")
+        case Doubt.KEY:
+            await _send_again_with_key(s, case, provider)
+        case Doubt.LIST:
+            await _look_for_it(s, case, provider)
+        case Doubt.NONE:
+            await _ask(s, case, "the provider can neither be searched nor asked by key")
+
+
+OF_THE_MOMENT = (AccessDenied, RateLimited, Unreachable, Gone)
+"""Refusals of a repetition that say something of this moment, and nothing of the first try."""
+
+
+async def _send_again_with_key(s: Services, case: Case, provider: Provider) -> None:
+    tries = 0
+    while True:
+        try:
+            with anyio.CancelScope(shield=True):
+                remote = await provider.submit(case.prepared, case.last.key)
+                await answers.accept(s, case, case.last, remote)
+            return
+        except RushesError as error:
+            if isinstance(error, ProviderError) and error.proves_refusal and not isinstance(error, OF_THE_MOMENT):
+                await answers.note_refusal(s, case, case.last, error.code, str(error), final=True)
+                return
+            trouble = error
+        if s.now() >= case.job.deadline:
+            await _ask(s, case, f"repeating it with the same key failed until the deadline: {trouble}")
+            return
+        await s.set_trouble(case.job, f"Asking again with the same key: {trouble}")
+        await anyio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
+        tries += 1
+
+
+async def _look_for_it(s: Services, case: Case, provider: Provider) -> None:
+    attempt = case.last
+    sent_at = attempt.sent_at or attempt.intent_at
+    settled_at = sent_at + timedelta(seconds=provider.create_timeout_s + GRACE_S)
+    started = s.now()
+    tries = 0
+    while True:
+        try:
+            verdict = await _search(s, case, provider, sent_at, settled_at)
+        except NotOffered:
+            verdict = Ask("the provider offers no list of jobs")
+        except ProviderError as error:
+            if s.now() > max(settled_at, started) + timedelta(seconds=PATIENCE_S):
+                verdict = Ask(f"its list of jobs could not be read: {error}")
+            else:
+                await s.set_trouble(case.job, f"Looking for the job on the provider's side: {error}")
+                verdict = LookAgain(max(error.retry_after_s or 0.0, RETRY_S[min(tries, len(RETRY_S) - 1)]))
+                tries += 1
+        if verdict == Absent() and attempt.error_code == answers.DUPLICATE_ID:
+            # It did say that it accepted, so what its list does not show may be billed all the same.
+            verdict = Ask("its list shows no other job that could be ours")
+        match verdict:
+            case LookAgain(after_s):
+                await anyio.sleep(after_s)
+            case Adopt(remote):
+                if await _adopt(s, case, remote):
+                    return
+            case Absent():
+                words = f"The provider does not have it; the create had failed with: {attempt.error}"
+                await answers.note_refusal(s, case, attempt, answers.NEVER_ACCEPTED, words)
+                return
+            case Ask(why):
+                await _ask(s, case, why)
+                return
+
+
+async def _search(s: Services, case: Case, provider: Provider, sent_at: datetime, settled_at: datetime) -> Verdict:
+    attempt = case.last
+
+    def work(connection: sa.Connection) -> tuple[frozenset[str], int]:
+        return store.remote_ids_of(connection, attempt.account), store.equal_attempts_in_doubt(connection, attempt)
+
+    # The clock is read before the search: what is accepted while it runs may be missed by it.
+    now = s.now()
+    known, alike = await s.db.read(work)
+    search = Search(prepared=case.prepared, key=attempt.key, sent_at=sent_at, known_ids=known)
+    findings = await provider.find(search)
+    return judge(findings, alike_in_doubt=alike, now=now, settled_at=settled_at)
+
+
+async def _adopt(s: Services, case: Case, remote: RemoteJob) -> bool:
+    """Take a found job as ours; False when an equal attempt was quicker."""
+    now = s.now()
+    adopted = ledger.accepted(case.last, remote, now)
+
+    def work(connection: sa.Connection) -> None:
+        store.save_attempt(connection, adopted)
+        store.save_job(connection, ledger.moved(case.job, JobState.IN_PROGRESS, trouble=None))
+        store.insert_event(connection, case.job.id, "adopted", now, attempt=adopted.n, remote_id=remote.id)
+
+    try:
+        await s.db.write(work)
+    except IntegrityError:
+        return False
+    s.reached("doubt.adopted")
+    return True
+
+
+async def _ask(s: Services, case: Case, why: str) -> None:
+    """Leave the decision to a person, unless one has decided beforehand that such a job is simply paid again."""
+    if s.registry.provider(case.last.provider).context.section.on_unknown == "repay":
+        await repay(s, case)
+        return
+    now = s.now()
+    words = (
+        f"Nobody knows whether {case.last.provider} accepted this job ({case.last.error}): {why}. Decide with: "
+        f"rushes jobs resolve {case.job.id} --adopt REMOTE_ID, or --repay to pay again."
+    )
+
+    def work(connection: sa.Connection) -> None:
+        store.save_job(connection, ledger.moved(case.job, JobState.NEEDS_ATTENTION, trouble=words))
+        store.insert_event(connection, case.job.id, "needs_attention", now, message=words)
+
+    await s.db.write(work)
+
+
+async def repay(s: Services, case: Case) -> None:
+    """Pay again beside an attempt that stays in doubt: by a person's decision only."""
+    attempt: Attempt = replace(case.last, repaid=True)
+
+    def work(connection: sa.Connection) -> None:
+        store.save_attempt(connection, attempt)
+        store.save_job(connection, ledger.moved(case.job, JobState.SUBMITTING, trouble=None))
+        store.insert_event(connection, case.job.id, "repay", s.now(), attempt=attempt.n)
+
+    await s.db.write(work)

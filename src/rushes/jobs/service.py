@@ -1,0 +1,485 @@
+"""Jobs: the one service behind the command line, the Python API and every server.
+
+Admitting a job is one transaction: the row, the ids of its videos, its hold. The committed row *is* the submission;
+whoever works finds it. Nothing in here talks to a provider; that is the worker's part.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+import anyio
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from rushes.errors import Conflict, JobFailed, NeedsAttention, NotFound, OverBudget, TimedOut
+from rushes.jobs import ledger, reconcile, store
+from rushes.jobs.codec import JobOptions, options_from_json, options_to_json, prepared_from_json, prepared_to_json
+from rushes.jobs.events import Changes
+from rushes.jobs.fingerprint import fingerprint
+from rushes.jobs.ledger import Attempt, AttemptState, Job, JobState
+from rushes.jobs.polling import bar_percent
+from rushes.jobs.services import Case, Services, end_job
+from rushes.jobs.store import Event, Filter, VideoRow
+from rushes.media.disk import digest
+from rushes.media.store import SPRITESHEET, THUMBNAIL, video_key, video_prefix
+from rushes.providers.base import RemoteJob
+from rushes.providers.prepare import Prepared
+from rushes.video import Adjustment, Failure, ModelId, Status, Video, new_video_id, video_uuid
+
+LOCAL_OWNER = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A job at one moment, as people are shown it."""
+
+    id: str
+    state: JobState
+    status: Status
+    percent: float  # one bar for the whole job, 0 to 100, never backwards
+    model: ModelId
+    asked_model: str
+    prompt: str
+    created_at: datetime
+    completed_at: datetime | None
+    estimate_usd: Decimal | None
+    cost_usd: Decimal | None
+    cached_from: str | None
+    trouble: str | None
+    failure: Failure | None
+    adjustments: tuple[Adjustment, ...]
+    deadline: datetime
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more will happen without a person."""
+        return self.state.final or self.state is JobState.NEEDS_ATTENTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What became of a submit: a new job, the open job it joined, or a finished one served from the library."""
+
+    job_id: str
+    joined: bool = False
+    cached: bool = False
+    estimate_usd: Decimal | None = None
+
+
+def may_hit(prepared: Prepared, cache: str) -> bool:
+    """Whether a finished equal job may serve. A remix, edit or extension is always made: it is asked for its chance."""
+    return cache == "use" and prepared.request.source is None
+
+
+def check_budget(price: Decimal | None, limit: Decimal, allow_unknown: bool, model: ModelId) -> None:
+    """Raise OverBudget when a price does not fit a limit. Pure."""
+    if price is None and not allow_unknown:
+        raise OverBudget(
+            f"The price of {model} is unknown, so it cannot be held to a limit of ${limit}. "
+            f"Set usd_per_second for it in rushes.toml, or pass --allow-unknown-price."
+        )
+    if price is not None and price > limit:
+        raise OverBudget(f"This would cost ${price}, and the limit is ${limit}. Nothing was sent.")
+
+
+class Jobs:
+    """Submit, watch and decide about durable jobs."""
+
+    def __init__(self, services: Services, changes: Changes) -> None:
+        self._s = services
+        self._changes = changes
+
+    # -- admit -------------------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        prepared: Prepared,
+        *,
+        asked_model: str,
+        slot: int = 0,
+        owner: str = LOCAL_OWNER,
+        cache: str = "use",
+        options: JobOptions | None = None,
+    ) -> Admission:
+        """Admit one job, durably. An equal open job is joined instead; a finished one may serve (`cache="use"`)."""
+        provider = self._s.registry.provider(prepared.request.model.provider)
+        print_ = self._fingerprint(prepared, slot)
+        if may_hit(prepared, cache) and (hit := await self._usable_hit(owner, print_)) is not None:
+            return await self._admit_cached(prepared, asked_model, slot, owner, print_, hit, options)
+        provider.check_ready()
+        now = self._s.now()
+        job = self._new_job(prepared, asked_model, slot, owner, print_, now, options)
+        flight = None if cache == "off" else print_
+
+        def work(connection: sa.Connection) -> Admission:
+            if flight is not None and (open_job := store.job_in_flight(connection, owner, flight)) is not None:
+                if not open_job.timed_out(now):
+                    return Admission(job_id=open_job.id, joined=True, estimate_usd=open_job.estimate_usd)
+                store.set_flight(connection, open_job.id, None)  # to the world it has failed: it is bought anew
+            store.insert_job(connection, job, [job.id])
+            store.set_flight(connection, job.id, flight)
+            store.insert_hold(connection, job.id, prepared.estimate_usd, now)
+            store.insert_event(connection, job.id, "queued", now, model=job.model)
+            return Admission(job_id=job.id, estimate_usd=prepared.estimate_usd)
+
+        admission = await self._s.db.write(work)
+        self._s.reached("job.admitted")
+        self._changes.wake()
+        return admission
+
+    async def price_now(self, prepared: Prepared, *, slot: int, owner: str = LOCAL_OWNER, cache: str) -> Decimal | None:
+        """What a submit would cost at this moment: nothing if it is served or joined. None: unknown."""
+        print_ = self._fingerprint(prepared, slot)
+        if may_hit(prepared, cache) and await self._usable_hit(owner, print_) is not None:
+            return Decimal(0)
+        open_job = await self._s.db.read(lambda c: store.job_in_flight(c, owner, print_)) if cache != "off" else None
+        if open_job is not None and not open_job.timed_out(self._s.now()):
+            return Decimal(0)
+        return prepared.estimate_usd
+
+    def _fingerprint(self, prepared: Prepared, slot: int) -> str:
+        provider = self._s.registry.provider(prepared.request.model.provider)
+        return fingerprint(prepared, slot=slot, account=provider.account, base_url=provider.base_url)
+
+    def now(self) -> datetime:
+        return self._s.now()
+
+    def _new_job(
+        self,
+        prepared: Prepared,
+        asked_model: str,
+        slot: int,
+        owner: str,
+        print_: str,
+        now: datetime,
+        options: JobOptions | None,
+    ) -> Job:
+        model = self._s.registry.model(prepared.request.model)
+        return Job(
+            id=new_video_id(),
+            owner=owner,
+            state=JobState.QUEUED,
+            model=str(prepared.request.model),
+            asked_model=asked_model,
+            prompt=prepared.request.prompt,
+            fingerprint=print_,
+            slot=slot,
+            priority=0,
+            created_at=now,
+            deadline=ledger.deadline(now, model.deadline_s),
+            prepared_json=prepared_to_json(prepared),
+            options_json=options_to_json(options or JobOptions()),
+            estimate_usd=prepared.estimate_usd,
+        )
+
+    async def _usable_hit(self, owner: str, print_: str) -> tuple[Job, list[VideoRow]] | None:
+        """A finished equal job whose files are still there and whole; broken ones are remembered as gone."""
+        for job in await self._s.db.read(lambda connection: store.finished_equal(connection, owner, print_)):
+            rows = await self._s.db.read(lambda connection, job=job: store.videos_of(connection, job.id))
+            if rows and all([await self._is_whole(row) for row in rows]):
+                return job, rows
+            broken = [row.id for row in rows if row.in_library]
+            now = self._s.now()
+            await self._s.db.write(lambda connection, broken=broken, now=now: store.mark_gone(connection, broken, now))
+        return None
+
+    async def _is_whole(self, row: VideoRow) -> bool:
+        if not row.in_library or row.stored_under is None:
+            return False
+        key = video_key(row.stored_under)
+        head = await self._s.media.head(key)
+        if head is None or head.size_bytes != row.size_bytes:
+            return False
+        path = self._s.media.local_path(key)
+        return path is None or (await digest(path))[0] == row.sha256
+
+    async def _admit_cached(
+        self,
+        prepared: Prepared,
+        asked_model: str,
+        slot: int,
+        owner: str,
+        print_: str,
+        hit: tuple[Job, list[VideoRow]],
+        options: JobOptions | None,
+    ) -> Admission:
+        original, rows = hit
+        now = self._s.now()
+        fresh = self._new_job(prepared, asked_model, slot, owner, print_, now, options)
+        job = replace(
+            fresh,
+            state=JobState.COMPLETED,
+            percent=100.0,
+            estimate_usd=Decimal(0),
+            cost_usd=Decimal(0),
+            cached_from=original.cached_from or original.id,
+            started_at=now,
+            completed_at=now,
+        )
+        ids = [job.id, *(new_video_id() for _ in rows[1:])]
+
+        def work(connection: sa.Connection) -> None:
+            store.insert_job(connection, job, ids)
+            for video_id, row in zip(ids, rows, strict=True):
+                store.save_video(connection, replace(row, id=video_id, job_id=job.id, created_at=now))
+                for asset in store.assets_of(connection, row.id).values():
+                    store.save_asset(connection, replace(asset, video_id=video_id))
+            store.insert_event(connection, job.id, "completed", now, cached_from=job.cached_from, cost_usd="0")
+
+        await self._s.db.write(work)
+        self._changes.wake()
+        return Admission(job_id=job.id, cached=True, estimate_usd=Decimal(0))
+
+    # -- look --------------------------------------------------------------------------------------
+
+    async def find_id(self, text: str) -> str:
+        """The full id of a job or video, from either form of it or an unambiguous beginning. Raises NotFound."""
+        try:
+            full = f"video_{video_uuid(text).hex}"
+        except ValueError:
+            full = ""
+        prefix = full or (text if text.startswith("video_") else f"video_{text.replace('-', '')}")
+
+        def work(connection: sa.Connection) -> list[str]:
+            if full and (row := store.video_by_id(connection, full)):
+                return [row.job_id]
+            return store.job_ids_starting(connection, prefix) if len(prefix) >= len("video_") + 4 else []
+
+        found = await self._s.db.read(work)
+        if len(found) > 1:
+            raise NotFound(f"{text!r} is the beginning of several ids. Write more of it.")
+        if not found:
+            raise NotFound(f"There is no job {text!r}. See: rushes jobs list")
+        return found[0]
+
+    async def get(self, job_id: str) -> Snapshot:
+        case = await self._case(job_id)
+        return self._snapshot(case.job)
+
+    async def case(self, job_id: str) -> Case:
+        """The job with its attempts: everything the ledger knows. Raises NotFound."""
+        return await self._case(job_id)
+
+    async def matching(self, wanted: Filter) -> list[Snapshot]:
+        rows = await self._s.db.read(lambda connection: store.jobs_matching(connection, wanted))
+        return [self._snapshot(job) for job in rows]
+
+    async def events(self, job_id: str | None, after: int = 0) -> list[Event]:
+        return await self._s.db.read(lambda connection: store.events_after(connection, after, job_id))
+
+    def _snapshot(self, job: Job) -> Snapshot:
+        now = self._s.now()
+        return Snapshot(
+            id=job.id,
+            state=job.state,
+            status=job.public_status(now),
+            percent=bar_percent(job.state.value, job.percent),
+            model=ModelId.parse(job.model),
+            asked_model=job.asked_model,
+            prompt=job.prompt,
+            created_at=job.created_at,
+            completed_at=job.completed_at,
+            estimate_usd=job.estimate_usd,
+            cost_usd=job.cost_usd,
+            cached_from=job.cached_from,
+            trouble=job.trouble,
+            failure=job.public_failure(now),
+            adjustments=prepared_from_json(job.prepared_json).adjustments,
+            deadline=job.deadline,
+        )
+
+    async def watch(self, job_id: str) -> AsyncGenerator[Snapshot]:
+        """Snapshots of a job, a new one at each change, until nothing more will happen without a person."""
+        before: Snapshot | None = None
+        while True:
+            snapshot = await self.get(job_id)
+            if before is not None and snapshot.percent < before.percent:
+                # Neither a resubmission nor a failure turns the bar back.
+                snapshot = replace(snapshot, percent=before.percent)
+            if snapshot != before:
+                before = snapshot
+                yield snapshot
+            if snapshot.settled:
+                return
+            await self._changes.wait(1.0)
+
+    async def wait(
+        self,
+        job_id: str,
+        *,
+        timeout_s: float | None = None,
+        on_progress: Callable[[Snapshot], None] | None = None,
+    ) -> list[Video]:
+        """Wait for the end and return the videos. The job goes on whatever happens to the wait.
+
+        Raises JobFailed, NeedsAttention, or TimedOut after `timeout_s`.
+        """
+        last: Snapshot | None = None
+        with anyio.move_on_after(timeout_s) as scope:
+            async for snapshot in self.watch(job_id):
+                last = snapshot
+                if on_progress is not None:
+                    on_progress(snapshot)
+        if scope.cancelled_caught or last is None:
+            raise TimedOut(f"{job_id} timed out after {timeout_s:g} seconds. It goes on: rushes jobs wait {job_id}")
+        if last.state is JobState.NEEDS_ATTENTION and not last.status.final:
+            raise NeedsAttention(last.trouble or f"{job_id} needs a decision: rushes jobs show {job_id}")
+        if last.state is not JobState.COMPLETED:
+            failure = last.failure or Failure("failed", "no reason given")
+            raise JobFailed(f"{job_id} failed: {failure.message}", failure_code=failure.code, job_id=job_id)
+        return await self.videos(job_id)
+
+    async def videos(self, job_id: str) -> list[Video]:
+        """The finished videos of a job; those whose files are gone come with `path=None`."""
+
+        def work(connection: sa.Connection) -> list[tuple[VideoRow, set[str]]]:
+            rows = [row for row in store.videos_of(connection, job_id) if row.sha256 is not None]
+            return [(row, set(store.assets_of(connection, row.id))) for row in rows]
+
+        case = await self._case(job_id)
+        return [self._video(case, row, have) for row, have in await self._s.db.read(work)]
+
+    def _video(self, case: Case, row: VideoRow, have: set[str]) -> Video:
+        job, media = case.job, self._s.media
+        folder = row.stored_under or row.id
+        attempt = next((a for a in reversed(case.attempts) if a.remote is not None), None)
+        assert row.size and row.sha256 and row.size_bytes is not None and row.seconds is not None
+        path = media.local_path(video_key(folder)) if row.in_library else None
+        began, done = job.started_at or job.created_at, job.completed_at or job.created_at
+        return Video(
+            id=row.id,
+            job_id=job.id,
+            remote_id=attempt.remote.id if attempt and attempt.remote and not job.cached_from else None,
+            url=media.url(video_key(folder)),
+            path=path if path is not None and path.is_file() else None,
+            format=row.format or "mp4",
+            size=row.size,
+            seconds=row.seconds,
+            fps=row.fps or Fraction(24),
+            has_audio=bool(row.has_audio),
+            sha256=row.sha256,
+            size_bytes=row.size_bytes,
+            thumbnail=media.local_path(video_key(folder, THUMBNAIL)) if "thumbnail" in have else None,
+            spritesheet=media.local_path(video_key(folder, SPRITESHEET)) if "spritesheet" in have else None,
+            model=ModelId.parse(job.model),
+            prompt=job.prompt,
+            cached=job.cached_from is not None,
+            cost_usd=job.cost_usd,
+            latency_s=0.0 if job.cached_from else (done - began).total_seconds(),
+            adjustments=prepared_from_json(job.prepared_json).adjustments,
+            created_at=row.created_at or done,
+        )
+
+    # -- decide ------------------------------------------------------------------------------------
+
+    async def cancel(self, job_id: str) -> Snapshot:
+        """Wish the end of a job. What is already paid for is still fetched. Raises Conflict for a finished one."""
+        case = await self._case(job_id)
+        if case.job.state.final:
+            raise Conflict(f"{job_id} is already {case.job.state}.")
+        if case.job.state is JobState.NEEDS_ATTENTION:
+            raise Conflict(f"{job_id} needs a decision first: rushes jobs resolve {job_id} --adopt REMOTE_ID | --repay")
+        now = self._s.now()
+
+        def work(connection: sa.Connection) -> None:
+            store.wish_cancel(connection, job_id)
+            store.insert_event(connection, job_id, "cancel_requested", now)
+
+        await self._s.db.write(work)
+        self._changes.wake()
+        return await self.get(job_id)
+
+    async def retry(self, job_id: str) -> Admission:
+        """Buy a failed or cancelled job again, as a new job. Raises Conflict for any other."""
+        case = await self._case(job_id)
+        if case.job.state not in (JobState.FAILED, JobState.CANCELLED):
+            raise Conflict(f"{job_id} is {case.job.state}; only a failed or cancelled job can be bought again.")
+        if any(attempt.in_doubt and not attempt.repaid for attempt in case.attempts):
+            raise Conflict(f"{job_id} may have been accepted. Decide first: rushes jobs resolve {job_id} …")
+        return await self.submit(
+            case.prepared,
+            asked_model=case.job.asked_model,
+            slot=case.job.slot,
+            owner=case.job.owner,
+            cache="refresh",
+            options=options_from_json(case.job.options_json),
+        )
+
+    async def resolve_adopt(self, job_id: str, remote_id: str) -> str:
+        """Settle doubt: the provider's job `remote_id` is this one's. Returns the id under which it goes on.
+
+        After the deadline the old id stays failed for good, and a new one, naming it, takes the video.
+        """
+        case = await self._in_need(job_id)
+        now = self._s.now()
+        late = case.job.timed_out(now)
+        job = case.job
+        if late:
+            fresh = new_video_id()
+            job = replace(case.job, id=fresh, adopted_from=case.job.id, created_at=now, trouble=None)
+        remote = RemoteJob(id=remote_id)
+
+        def work(connection: sa.Connection) -> None:
+            if late:
+                # The money goes with the new id: attempt, hold and cost are that one's from now on.
+                end_job(connection, case.job, JobState.FAILED, Decimal(0), now, failure=case.job.public_failure(now))
+                left = replace(case.last, repaid=True, cost_usd=Decimal(0), error_code=store.ADOPTED_ELSEWHERE)
+                store.save_attempt(connection, left)
+                store.insert_job(connection, job, [job.id])
+                store.insert_hold(connection, job.id, job.estimate_usd, now)
+                attempt: Attempt = replace(case.last, job_id=job.id, n=1, key=f"{job.id}-1")
+                store.insert_attempt(connection, attempt)
+            else:
+                attempt = case.last
+            store.save_attempt(connection, ledger.accepted(attempt, remote, now))
+            store.save_job(connection, ledger.moved(job, JobState.IN_PROGRESS, trouble=None))
+            store.insert_event(connection, job.id, "adopted", now, remote_id=remote_id, by="person")
+
+        try:
+            await self._s.db.write(work)
+        except IntegrityError:
+            raise Conflict(f"{remote_id} already belongs to another job of this account.") from None
+        self._changes.wake()
+        return job.id
+
+    async def resolve_repay(self, job_id: str) -> str:
+        """Settle doubt by paying again, knowing that it may be the second time."""
+        case = await self._in_need(job_id)
+        if case.job.timed_out(self._s.now()):
+            raise Conflict(f"{job_id} is past its deadline and stays failed. Submit it anew instead.")
+        await reconcile.repay(self._s, case)
+        self._changes.wake()
+        return job_id
+
+    async def _in_need(self, job_id: str) -> Case:
+        case = await self._case(job_id)
+        if case.job.state is not JobState.NEEDS_ATTENTION or case.last.state is not AttemptState.UNKNOWN:
+            raise Conflict(f"{job_id} is {case.job.state}; there is nothing to decide.")
+        return case
+
+    async def delete(self, job_id: str) -> None:
+        """Hide a job at once; its files go when nothing else refers to them. An open job is cancelled first."""
+        case = await self._case(job_id)
+        now = self._s.now()
+        rows = await self._s.db.read(lambda connection: store.videos_of(connection, job_id))
+
+        def work(connection: sa.Connection) -> list[str]:
+            if not case.job.state.final:
+                store.wish_cancel(connection, job_id)
+            store.hide(connection, job_id, now)
+            store.insert_event(connection, job_id, "deleted", now)
+            folders = {row.stored_under for row in rows if row.stored_under}
+            return [folder for folder in folders if not store.users_of_files(connection, folder)]
+
+        for folder in await self._s.db.write(work):
+            await self._s.media.delete_all(video_prefix(folder))
+        self._changes.wake()
+
+    async def _case(self, job_id: str) -> Case:
+        try:
+            return await self._s.load(job_id)
+        except LookupError:
+            raise NotFound(f"There is no job {job_id}. See: rushes jobs list") from None

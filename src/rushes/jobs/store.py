@@ -1,0 +1,466 @@
+"""Every question that the jobs ask of the database, one function each, named after the question.
+
+They take an open connection and do no more than SQL: what may happen is decided in `ledger.py`.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import sqlalchemy as sa
+
+from rushes.jobs.codec import remote_to_json
+from rushes.jobs.ledger import (
+    OPEN_JOB_STATES,
+    WORKABLE_JOB_STATES,
+    Attempt,
+    AttemptState,
+    Job,
+    JobState,
+)
+from rushes.jobs.tables import assets, attempts, events, holds, jobs, videos
+from rushes.providers.base import RemoteJob
+from rushes.video import JSON, Failure, Size
+
+ADOPTED_ELSEWHERE = "adopted_elsewhere"
+"""The attempt of a job that was past its deadline when a person found its remote job: another job owns that now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoRow:
+    """A video as the ledger knows it: fixed ids at admission, facts once the file is in the library."""
+
+    id: str
+    job_id: str
+    n: int
+    stored_under: str | None = None
+    format: str | None = None
+    size: Size | None = None
+    seconds: float | None = None
+    fps: Fraction | None = None
+    has_audio: bool | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+    created_at: datetime | None = None
+    gone_at: datetime | None = None
+
+    @property
+    def in_library(self) -> bool:
+        return self.sha256 is not None and self.gone_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetRow:
+    video_id: str
+    variant: str
+    sha256: str
+    size_bytes: int
+    mime: str
+    made_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of a job's history."""
+
+    id: int
+    job_id: str
+    ts: datetime
+    kind: str
+    data: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which jobs to list."""
+
+    owner: str | None = None
+    states: frozenset[JobState] | None = None
+    search: str | None = None
+    limit: int = 50
+    before: str | None = None  # a job id: those admitted before it
+    deleted: bool = False
+
+
+def _row_update(table: sa.Table, *keys: str, without: Collection[str] = ()) -> sa.Update:
+    """A statement that writes a whole row, built once: building it anew costs more than running it.
+
+    The keys are bound as `key_<name>`, because the plain names are those of the values.
+    """
+    where = [table.c[name] == sa.bindparam(f"key_{name}") for name in keys]
+    names = [column.name for column in table.columns if column.name not in {*keys, *without}]
+    values: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(name) for name in names}
+    return table.update().where(*where).values(values)
+
+
+JOB_BY_ID = sa.select(jobs).where(jobs.c.id == sa.bindparam("id"))
+WRITE_JOB = _row_update(jobs, "id", without={"flight", "cancel_requested", "deleted_at"})
+ATTEMPTS_OF_JOB = sa.select(attempts).where(attempts.c.job_id == sa.bindparam("job_id")).order_by(attempts.c.n)
+WRITE_ATTEMPT = _row_update(attempts, "job_id", "n")
+VIDEOS_OF_JOB = sa.select(videos).where(videos.c.job_id == sa.bindparam("job_id")).order_by(videos.c.n)
+WRITE_VIDEO = _row_update(videos, "id", without={"job_id", "n"})
+INSERT_EVENT = events.insert()
+WORKABLE = (
+    sa.select(jobs.c.id)
+    .where(jobs.c.state.in_([state.value for state in WORKABLE_JOB_STATES]))
+    .order_by(jobs.c.priority.desc(), jobs.c.created_at)
+)
+CANCEL_WISHES = WORKABLE.where(jobs.c.cancel_requested)
+
+
+# -- jobs ------------------------------------------------------------------------------------------
+
+
+def insert_job(connection: sa.Connection, job: Job, video_ids: Sequence[str]) -> None:
+    """Admit a job with its videos' ids. Raises IntegrityError when an equal one is in flight."""
+    connection.execute(jobs.insert().values(**_job_values(job)))
+    for n, video_id in enumerate(video_ids):
+        connection.execute(videos.insert().values(id=video_id, job_id=job.id, n=n))
+
+
+def set_flight(connection: sa.Connection, job_id: str, flight: str | None) -> None:
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(flight=flight))
+
+
+def save_job(connection: sa.Connection, job: Job) -> None:
+    """Write a job's changed row. The cancel wish and the deletion are written by `wish_cancel` and `hide` alone,
+    because another process may have set them since this one read the row."""
+    values = _job_values(job)
+    for name in ("id", "cancel_requested", "deleted_at"):
+        del values[name]
+    connection.execute(WRITE_JOB, {"key_id": job.id, **values})
+
+
+def job_by_id(connection: sa.Connection, job_id: str) -> Job | None:
+    row = connection.execute(JOB_BY_ID, {"id": job_id}).mappings().first()
+    return _job(row) if row else None
+
+
+def job_ids_starting(connection: sa.Connection, prefix: str) -> list[str]:
+    """For short ids on the command line; at most three, enough to know that it is not unique."""
+    query = sa.select(jobs.c.id).where(jobs.c.id.startswith(prefix, autoescape=True)).limit(3)
+    return list(connection.execute(query).scalars())
+
+
+def jobs_matching(connection: sa.Connection, wanted: Filter) -> list[Job]:
+    query = sa.select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(wanted.limit)
+    if wanted.owner is not None:
+        query = query.where(jobs.c.owner == wanted.owner)
+    if wanted.states is not None:
+        query = query.where(jobs.c.state.in_([state.value for state in wanted.states]))
+    if wanted.search:
+        query = query.where(jobs.c.prompt.icontains(wanted.search, autoescape=True))
+    if not wanted.deleted:
+        query = query.where(jobs.c.deleted_at.is_(None))
+    if wanted.before:
+        at = sa.select(jobs.c.created_at).where(jobs.c.id == wanted.before).scalar_subquery()
+        # By id as well: jobs admitted in the same instant must be neither missed nor shown twice.
+        same_instant = (jobs.c.created_at == at) & (jobs.c.id < wanted.before)
+        query = query.where((jobs.c.created_at < at) | same_instant)
+    return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def job_in_flight(connection: sa.Connection, owner: str, flight: str) -> Job | None:
+    """The open job that an equal submit joins; one in need of attention counts, so that it is not bought again."""
+    query = sa.select(jobs).where(
+        jobs.c.owner == owner, jobs.c.flight == flight, jobs.c.state.in_([s.value for s in OPEN_JOB_STATES])
+    )
+    row = connection.execute(query).mappings().first()
+    return _job(row) if row else None
+
+
+def finished_equal(connection: sa.Connection, owner: str, fingerprint: str) -> list[Job]:
+    """Completed jobs of the same request, newest first, that made their file themselves."""
+    query = (
+        sa.select(jobs)
+        .where(
+            jobs.c.owner == owner,
+            jobs.c.fingerprint == fingerprint,
+            jobs.c.state == JobState.COMPLETED.value,
+            jobs.c.deleted_at.is_(None),
+        )
+        .order_by(jobs.c.completed_at.desc())
+        .limit(5)
+    )
+    return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def workable_jobs(connection: sa.Connection) -> list[str]:
+    """Ids of the jobs that a worker should be busy with, in the order in which they are to be taken."""
+    return list(connection.execute(WORKABLE).scalars())
+
+
+def cancel_wishes(connection: sa.Connection) -> list[str]:
+    """Open jobs that somebody wants to end."""
+    return list(connection.execute(CANCEL_WISHES).scalars())
+
+
+def wish_cancel(connection: sa.Connection, job_id: str) -> None:
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(cancel_requested=True))
+
+
+def hide(connection: sa.Connection, job_id: str, now: datetime) -> None:
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(deleted_at=now, flight=None))
+
+
+# -- attempts --------------------------------------------------------------------------------------
+
+
+def insert_attempt(connection: sa.Connection, attempt: Attempt) -> None:
+    connection.execute(attempts.insert().values(**_attempt_values(attempt)))
+
+
+def save_attempt(connection: sa.Connection, attempt: Attempt) -> None:
+    """Raises IntegrityError when another attempt of the account already has that remote id."""
+    values = _attempt_values(attempt)
+    keys = {"key_job_id": values.pop("job_id"), "key_n": values.pop("n")}
+    connection.execute(WRITE_ATTEMPT, {**keys, **values})
+
+
+def attempts_of(connection: sa.Connection, job_id: str) -> list[Attempt]:
+    return [_attempt(row) for row in connection.execute(ATTEMPTS_OF_JOB, {"job_id": job_id}).mappings()]
+
+
+def remote_ids_of(connection: sa.Connection, account: str) -> frozenset[str]:
+    """Remote ids that already belong to an attempt: a search for a lost create must not find these."""
+    query = sa.select(attempts.c.remote_id).where(attempts.c.account == account, attempts.c.remote_id.is_not(None))
+    return frozenset(connection.execute(query).scalars())
+
+
+def equal_attempts_in_doubt(connection: sa.Connection, attempt: Attempt) -> int:
+    """How many attempts of the same request and account are in doubt, this one included."""
+    query = sa.select(sa.func.count()).where(
+        attempts.c.account == attempt.account,
+        attempts.c.request_hash == attempt.request_hash,
+        attempts.c.state.in_([AttemptState.SENDING.value, AttemptState.UNKNOWN.value]),
+        attempts.c.error_code.is_distinct_from(ADOPTED_ELSEWHERE),
+    )
+    return connection.execute(query).scalar_one()
+
+
+def durations_s(connection: sa.Connection, model: str, limit: int = 50) -> list[float]:
+    """How long the newest completed jobs of a model took, from the answer to the create to its end."""
+    query = (
+        sa.select(attempts.c.answered_at, attempts.c.ended_at)
+        .where(
+            attempts.c.model == model,
+            attempts.c.state == AttemptState.ENDED.value,
+            attempts.c.error_code.is_(None),
+            attempts.c.answered_at.is_not(None),
+        )
+        .order_by(attempts.c.ended_at.desc())
+        .limit(limit)
+    )
+    return [(row.ended_at - row.answered_at).total_seconds() for row in connection.execute(query)]
+
+
+# -- videos ----------------------------------------------------------------------------------------
+
+
+def videos_of(connection: sa.Connection, job_id: str) -> list[VideoRow]:
+    return [_video(row) for row in connection.execute(VIDEOS_OF_JOB, {"job_id": job_id}).mappings()]
+
+
+def video_by_id(connection: sa.Connection, video_id: str) -> VideoRow | None:
+    row = connection.execute(sa.select(videos).where(videos.c.id == video_id)).mappings().first()
+    return _video(row) if row else None
+
+
+def save_video(connection: sa.Connection, row: VideoRow) -> None:
+    connection.execute(WRITE_VIDEO, {"key_id": row.id, **_video_values(row)})
+
+
+def insert_video(connection: sa.Connection, row: VideoRow) -> None:
+    connection.execute(videos.insert().values(id=row.id, job_id=row.job_id, n=row.n, **_video_values(row)))
+
+
+def drop_video(connection: sa.Connection, video_id: str) -> None:
+    connection.execute(videos.delete().where(videos.c.id == video_id))
+
+
+def users_of_files(connection: sa.Connection, stored_under: str) -> int:
+    """How many videos of jobs that are not deleted still refer to a folder of files."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(videos.join(jobs, jobs.c.id == videos.c.job_id))
+        .where(videos.c.stored_under == stored_under, jobs.c.deleted_at.is_(None))
+    )
+    return connection.execute(query).scalar_one()
+
+
+def save_asset(connection: sa.Connection, row: AssetRow) -> None:
+    connection.execute(assets.delete().where((assets.c.video_id == row.video_id) & (assets.c.variant == row.variant)))
+    connection.execute(
+        assets.insert().values(
+            video_id=row.video_id,
+            variant=row.variant,
+            sha256=row.sha256,
+            size_bytes=row.size_bytes,
+            mime=row.mime,
+            made_by=row.made_by,
+        )
+    )
+
+
+def assets_of(connection: sa.Connection, video_id: str) -> dict[str, AssetRow]:
+    query = sa.select(assets).where(assets.c.video_id == video_id)
+    return {row["variant"]: AssetRow(**row) for row in connection.execute(query).mappings()}
+
+
+# -- money -----------------------------------------------------------------------------------------
+
+
+def insert_hold(connection: sa.Connection, job_id: str, usd: Decimal | None, now: datetime) -> None:
+    connection.execute(holds.insert().values(job_id=job_id, held_usd=usd, state="held", at=now))
+
+
+def settle_hold(connection: sa.Connection, job_id: str, usd: Decimal | None, now: datetime) -> None:
+    """Turn a hold into what it really cost; zero or nothing releases it."""
+    state = "settled" if usd is None or usd > 0 else "released"
+    connection.execute(holds.update().where(holds.c.job_id == job_id).values(settled_usd=usd, state=state, at=now))
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+def insert_event(connection: sa.Connection, job_id: str, kind: str, now: datetime, **data: JSON) -> None:
+    connection.execute(INSERT_EVENT, {"job_id": job_id, "ts": now, "kind": kind, "json": json.dumps(data)})
+
+
+def events_after(connection: sa.Connection, after: int, job_id: str | None = None, limit: int = 1000) -> list[Event]:
+    query = sa.select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
+    if job_id is not None:
+        query = query.where(events.c.job_id == job_id)
+    return [
+        Event(id=row.id, job_id=row.job_id, ts=row.ts, kind=row.kind, data=json.loads(row.json))
+        for row in connection.execute(query)
+    ]
+
+
+# -- rows and values -------------------------------------------------------------------------------
+
+
+def _job_values(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "owner": job.owner,
+        "state": job.state.value,
+        "model": job.model,
+        "asked_model": job.asked_model,
+        "prompt": job.prompt,
+        "fingerprint": job.fingerprint,
+        "slot": job.slot,
+        "priority": job.priority,
+        "created_at": job.created_at,
+        "deadline": job.deadline,
+        "prepared_json": job.prepared_json,
+        "options_json": job.options_json,
+        "estimate_usd": job.estimate_usd,
+        "cost_usd": job.cost_usd,
+        "percent": job.percent,
+        "cancel_requested": job.cancel_requested,
+        "cached_from": job.cached_from,
+        "adopted_from": job.adopted_from,
+        "failure_code": job.failure.code if job.failure else None,
+        "failure_message": job.failure.message if job.failure else None,
+        "trouble": job.trouble,
+        "started_at": job.started_at,
+        "completed_at": job.completed_at,
+        "deleted_at": job.deleted_at,
+    }
+
+
+def _job(row: sa.RowMapping) -> Job:
+    values = {name: row[name] for name in _JOB_COLUMNS}
+    failure = Failure(row["failure_code"], row["failure_message"] or "") if row["failure_code"] else None
+    return Job(state=JobState(row["state"]), failure=failure, **values)
+
+
+_JOB_COLUMNS = tuple(
+    column.name for column in jobs.columns if column.name not in ("state", "flight", "failure_code", "failure_message")
+)
+
+
+def _attempt_values(attempt: Attempt) -> dict[str, Any]:
+    remote = attempt.remote
+    return {
+        "job_id": attempt.job_id,
+        "n": attempt.n,
+        "provider": attempt.provider,
+        "account": attempt.account,
+        "model": attempt.model,
+        "state": attempt.state.value,
+        "key": attempt.key,
+        "request_hash": attempt.request_hash,
+        "intent_at": attempt.intent_at,
+        "sent_at": attempt.sent_at,
+        "answered_at": attempt.answered_at,
+        "ended_at": attempt.ended_at,
+        "remote_id": remote.id if remote else None,
+        "remote_json": remote_to_json(remote) if remote else None,
+        "remote_expires_at": remote.expires_at if remote else None,
+        "cost_usd": attempt.cost_usd,
+        "error_code": attempt.error_code,
+        "error": attempt.error,
+        "repaid": attempt.repaid,
+    }
+
+
+def _attempt(row: sa.RowMapping) -> Attempt:
+    remote = None
+    if row["remote_id"] is not None:
+        remote = RemoteJob(
+            id=row["remote_id"], expires_at=row["remote_expires_at"], data=json.loads(row["remote_json"] or "{}")
+        )
+    values = {name: row[name] for name in _ATTEMPT_COLUMNS}
+    return Attempt(state=AttemptState(row["state"]), remote=remote, **values)
+
+
+_ATTEMPT_COLUMNS = tuple(
+    column.name
+    for column in attempts.columns
+    if column.name not in ("state", "remote_id", "remote_json", "remote_expires_at")
+)
+
+
+def _video_values(row: VideoRow) -> dict[str, Any]:
+    return {
+        "stored_under": row.stored_under,
+        "format": row.format,
+        "width": row.size.width if row.size else None,
+        "height": row.size.height if row.size else None,
+        "seconds": row.seconds,
+        "fps": str(row.fps) if row.fps else None,
+        "has_audio": row.has_audio,
+        "sha256": row.sha256,
+        "size_bytes": row.size_bytes,
+        "created_at": row.created_at,
+        "gone_at": row.gone_at,
+    }
+
+
+def _video(row: sa.RowMapping) -> VideoRow:
+    return VideoRow(
+        id=row["id"],
+        job_id=row["job_id"],
+        n=row["n"],
+        stored_under=row["stored_under"],
+        format=row["format"],
+        size=Size(row["width"], row["height"]) if row["width"] else None,
+        seconds=row["seconds"],
+        fps=Fraction(row["fps"]) if row["fps"] else None,
+        has_audio=row["has_audio"],
+        sha256=row["sha256"],
+        size_bytes=row["size_bytes"],
+        created_at=row["created_at"],
+        gone_at=row["gone_at"],
+    )
+
+
+def mark_gone(connection: sa.Connection, video_ids: Iterable[str], now: datetime) -> None:
+    """The file behind these videos is missing or damaged: they can no longer serve as a cache."""
+    connection.execute(videos.update().where(videos.c.id.in_(list(video_ids))).values(gone_at=now))

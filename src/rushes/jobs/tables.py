@@ -1,0 +1,194 @@
+"""The ledger's tables, one source for SQLite and PostgreSQL.
+
+Dollars are stored as whole millionths and instants as whole microseconds: both databases add and compare those
+exactly. `HEAD` is the newest migration; a fresh database is made from this file at once, without loading Alembic,
+and a test proves that both ways lead to the same tables.
+"""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from rushes.jobs.ledger import OPEN_JOB_STATES
+
+HEAD = "0001"
+KNOWN_VERSIONS = ("0001",)
+"""Every migration in order; a database at any other version was written by a later release."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICRO = Decimal("0.000001")
+
+
+class Usd(TypeDecorator[Decimal]):
+    """Dollars as whole millionths."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        return None if value is None else int((value / MICRO).to_integral_value())
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else _plain(Decimal(value) * MICRO)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC as whole microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+def _plain(value: Decimal) -> Decimal:
+    """Without needless zeros, but with at least cents: 0.80, 0.0028."""
+    cents = value.quantize(Decimal("0.01"))
+    return cents if cents == value else value.normalize()
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+OPEN = text(f"state IN ({', '.join(sorted(repr(state.value) for state in OPEN_JOB_STATES))})")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("asked_model", Text, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("flight", String(64)),  # the fingerprint, where equal submits join; null where they must not
+    Column("slot", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("deadline", Instant, nullable=False),
+    Column("prepared_json", Text, nullable=False),
+    Column("options_json", Text, nullable=False),
+    Column("estimate_usd", Usd),
+    Column("cost_usd", Usd),
+    Column("percent", Float, nullable=False, default=0.0),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("cached_from", String(40)),
+    Column("adopted_from", String(40)),
+    Column("failure_code", Text),
+    Column("failure_message", Text),
+    Column("trouble", Text),
+    Column("started_at", Instant),
+    Column("completed_at", Instant),
+    Column("deleted_at", Instant),
+    Index("uq_jobs_in_flight", "owner", "flight", unique=True, sqlite_where=OPEN, postgresql_where=OPEN),
+    Index("ix_jobs_finished", "owner", "fingerprint", "completed_at"),
+    Index("ix_jobs_newest", "owner", "created_at"),
+    Index("ix_jobs_state", "state"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", String(40), ForeignKey("jobs.id"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("key", Text, nullable=False, unique=True),
+    Column("request_hash", String(64), nullable=False),
+    Column("intent_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    Column("answered_at", Instant),
+    Column("ended_at", Instant),
+    Column("remote_id", Text),
+    Column("remote_json", Text),
+    Column("remote_expires_at", Instant),
+    Column("cost_usd", Usd),
+    Column("error_code", Text),
+    Column("error", Text),
+    Column("repaid", Boolean, nullable=False, default=False),
+    UniqueConstraint("account", "remote_id"),
+    Index("ix_attempts_account_state", "account", "state"),
+)
+
+videos = Table(
+    "videos",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("job_id", String(40), ForeignKey("jobs.id"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("stored_under", String(40)),  # the video id whose folder holds the files; a cache hit names another's
+    Column("format", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("seconds", Float),
+    Column("fps", Text),
+    Column("has_audio", Boolean),
+    Column("sha256", String(64)),
+    Column("size_bytes", BigInteger),
+    Column("created_at", Instant),
+    Column("gone_at", Instant),  # the file was found missing or damaged
+    UniqueConstraint("job_id", "n"),
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("video_id", String(40), ForeignKey("videos.id"), primary_key=True),
+    Column("variant", String(20), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("mime", Text, nullable=False),
+    Column("made_by", String(20), nullable=False),  # provider | us
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("job_id", String(40), ForeignKey("jobs.id"), primary_key=True),
+    Column("held_usd", Usd),  # null: the price was unknown, and that was allowed
+    Column("settled_usd", Usd),
+    Column("state", String(20), nullable=False),  # held | settled | released
+    Column("at", Instant, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("job_id", String(40), nullable=False),
+    Column("ts", Instant, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("json", Text, nullable=False),
+    Index("ix_events_job_id", "job_id", "id"),
+    sqlite_autoincrement=True,  # ids are never used again: a reader resumes from the last one it saw
+)
