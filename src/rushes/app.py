@@ -1,0 +1,377 @@
+"""App: the front door. It puts the parts together, hands them to the faces, and has no logic of its own."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+import anyio.abc
+
+from rushes import config
+from rushes.config import Settings
+from rushes.errors import ConfigError, MediaError, RushesError, Unsupported
+from rushes.http import Http
+from rushes.jobs.codec import JobOptions
+from rushes.jobs.database import Database
+from rushes.jobs.events import Changes
+from rushes.jobs.library import Library
+from rushes.jobs.service import Admission, Jobs, Snapshot, check_budget
+from rushes.jobs.services import Services
+from rushes.jobs.worker import Worker, leave_successor, somebody_works
+from rushes.media.children import Children
+from rushes.media.inputs import Inputs
+from rushes.media.store import MediaStore
+from rushes.providers.base import Variant
+from rushes.providers.prepare import Misfit, Prepared, prepare
+from rushes.providers.registry import Choice, Registry
+from rushes.video import JSON, MediaRef, Size, Video, VideoRequest
+
+log = logging.getLogger(__name__)
+
+Picture = MediaRef | bytes | str | Path
+"""A picture in any form that is understood: bytes, a path, `file://`, an https URL, a data URI, raw base64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What somebody wants made, as the faces hear it: model by name, pictures in any form, everything optional."""
+
+    prompt: str
+    model: str | None = None
+    size: Size | str | None = None
+    seconds: int | None = None
+    seed: int | None = None
+    audio: bool | None = None
+    negative_prompt: str | None = None
+    first_frame: Picture | None = None
+    last_frame: Picture | None = None
+    extra: dict[str, JSON] = field(default_factory=dict[str, JSON])
+    n: int = 1
+    misfit: Misfit | None = None  # None: as configured
+    cache: str | None = None
+    max_cost_usd: Decimal | None = None
+    allow_unknown_price: bool = False
+    thumbnail: bool = True
+    spritesheet: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be bought for a wish: one prepared request for each job, and the price of all."""
+
+    choice: Choice
+    prepared: tuple[Prepared, ...]
+    wish: Wish
+
+
+class App:
+    """Everything that rushes can do, over one home folder.
+
+        async with rushes.App() as app:
+            [video] = await app.generate(rushes.Wish(prompt="a lighthouse at dusk", seconds=4))
+
+    While it is open it may work on the jobs of its database, if no other process does. When it closes with jobs
+    open it leaves a background worker behind, unless `leave_worker` is False.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        leave_worker: bool = True,
+        say: Callable[[str], None] = log.warning,
+        reached: Callable[[str], None] | None = None,
+    ) -> None:
+        self.settings = settings or config.load()
+        self._leave_worker = leave_worker
+        self._say = say
+        self._reached = reached
+        self._stack = AsyncExitStack()
+        self._working = False
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """With the settings of the environment and of `rushes.toml`."""
+        return cls(config.load())
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            settings = self.settings
+            spool = _home(settings.home) / "spool"
+            self.http = Http(settings)
+            stack.push_async_callback(self.http.aclose)
+            self.children = await stack.enter_async_context(
+                Children(limits=settings.limits, environment=settings.environment)
+            )
+            self.media = MediaStore(settings.media_url)
+            self.inputs = Inputs(self.media, self.children, self.http, settings.limits)
+            self.db = await Database.open(settings.database_url)
+            stack.callback(self.db.close)
+            self._background = _Background()
+            self.providers = Registry(
+                settings,
+                self.http,
+                settings.home / "providers",
+                read_input=self.inputs.read,
+                input_path=self.inputs.path,
+                children=self.children,
+                start_soon=self._background.start_soon,
+            )
+            services = Services(
+                db=self.db,
+                registry=self.providers,
+                media=self.media,
+                children=self.children,
+                spool=spool,
+                max_video_bytes=int(settings.limits.video_mb * 1_000_000),
+            )
+            if self._reached is not None:
+                services = replace(services, reached=self._reached)
+            changes = Changes(self.db)
+            await stack.enter_async_context(changes.running())
+            await stack.enter_async_context(self._background)  # last in, first out: its tasks use all of the above
+            self.jobs = Jobs(services, changes)
+            self.library = Library(services, self.jobs)
+            self.worker = Worker(services, changes)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # No scope of ours may be open around the closing of the older scopes on the stack.
+        try:
+            if self._leave_worker:
+                with anyio.CancelScope(shield=True):
+                    await self._see_that_work_goes_on()
+        finally:
+            await self._stack.aclose()
+
+    async def _see_that_work_goes_on(self) -> None:
+        """Before leaving open jobs: another process must be there to work on them, or this one stays."""
+        if not await self.worker.has_open_jobs():
+            return
+        if not self.worker.working and somebody_works(self.db.path):
+            return
+        try:
+            await leave_successor(config.to_json(self.settings), self.settings.home / "worker.log")
+        except RushesError as error:
+            self._say(f"{error} So this process stays until its jobs are done.")
+            self.work()
+            await self.worker.until_idle()
+
+    # -- make --------------------------------------------------------------------------------------
+
+    async def plan(self, wish: Wish, *, ours: Collection[str] = ()) -> Plan:
+        """Decide what would be bought, without buying. Raises what is wrong with the wish."""
+        choice = self.providers.choose(wish.model)
+        self.providers.provider(choice.model.id.provider).check_ready()
+        request = VideoRequest(
+            prompt=wish.prompt,
+            model=choice.model.id,
+            size=_size(wish.size),
+            seconds=wish.seconds,
+            seed=wish.seed,
+            audio=wish.audio,
+            negative_prompt=wish.negative_prompt,
+            first_frame=await self._picture(wish.first_frame),
+            last_frame=await self._picture(wish.last_frame),
+            extra=wish.extra,
+        )
+        if wish.n < 1:
+            raise RushesError(f"-n {wish.n} makes nothing. Pass 1 or more.")
+        misfit = wish.misfit or Misfit(self.settings.defaults.on_misfit)
+        today = self.jobs.now().date()
+        prepared = [
+            await self._fitted(prepare(request, choice.model, misfit=misfit, ours=ours, slot=slot, today=today))
+            for slot in range(wish.n)
+        ]
+        for each in prepared:
+            self.providers.provider(each.request.model.provider).check(each)
+        return Plan(choice=choice, prepared=tuple(prepared), wish=wish)
+
+    async def price(self, plan: Plan) -> Decimal | None:
+        """What carrying out a plan would cost now, served from the library where it can be. None: unknown."""
+        prices = [
+            await self.jobs.price_now(prepared, slot=slot, cache=self._cache(plan.wish))
+            for slot, prepared in enumerate(plan.prepared)
+        ]
+        known = [price for price in prices if price is not None]
+        return sum(known, Decimal(0)) if len(known) == len(prices) else None
+
+    async def submit(self, plan: Plan) -> list[Admission]:
+        """Admit every job of a plan. Raises OverBudget before any of them if the whole does not fit."""
+        wish = plan.wish
+        if wish.max_cost_usd is not None:
+            check_budget(await self.price(plan), wish.max_cost_usd, wish.allow_unknown_price, plan.choice.model.id)
+        return [
+            await self.jobs.submit(
+                prepared,
+                asked_model=plan.choice.asked,
+                slot=slot,
+                cache=self._cache(wish),
+                options=JobOptions(thumbnail=wish.thumbnail, spritesheet=wish.spritesheet),
+            )
+            for slot, prepared in enumerate(plan.prepared)
+        ]
+
+    def _cache(self, wish: Wish) -> str:
+        return wish.cache or self.settings.defaults.cache
+
+    async def generate(
+        self,
+        wish: Wish,
+        *,
+        timeout_s: float | None = None,
+        on_progress: Callable[[Snapshot], None] | None = None,
+    ) -> list[Video]:
+        """Make videos and wait for them: one for each of `wish.n`, in order.
+
+        Raises what `Jobs.wait` raises for the first that fails; the others go on.
+        """
+        admissions = await self.submit(await self.plan(wish))
+        if not all(admission.cached for admission in admissions):
+            self.work()
+        found: list[Video] = []
+        for admission in admissions:
+            found += await self.jobs.wait(admission.job_id, timeout_s=timeout_s, on_progress=on_progress)
+        return [await self.with_pictures(video, wish) for video in found]
+
+    async def with_pictures(self, video: Video, wish: Wish) -> Video:
+        """The video with its thumbnail and spritesheet made, as far as the wish wants them and the file is there."""
+        try:
+            thumbnail = await self.library.picture(video, Variant.THUMBNAIL) if wish.thumbnail else video.thumbnail
+            sheet = await self.library.picture(video, Variant.SPRITESHEET) if wish.spritesheet else video.spritesheet
+        except MediaError as error:
+            log.warning("picture.failed", extra={"video": video.id, "cause": str(error)})
+            return video
+        return replace(video, thumbnail=thumbnail, spritesheet=sheet)
+
+    def work(self) -> None:
+        """Work on open jobs in the background as soon as no other process does. Calling it again does nothing."""
+        if not self._working:
+            self._working = True
+            self._background.start_soon(self.worker.run)
+
+    async def _picture(self, picture: Picture | None) -> MediaRef | None:
+        if picture is None or isinstance(picture, MediaRef):
+            return picture
+        return await self.inputs.add(picture, relative_to=None)
+
+    async def _fitted(self, prepared: Prepared) -> Prepared:
+        """Carry out the fitting of given pictures, so that what is fingerprinted is what is sent."""
+        request, fit = prepared.request, prepared.fit
+        if fit.first_frame is not None and request.first_frame is not None:
+            request = replace(request, first_frame=await self.inputs.fitted(request.first_frame, fit.first_frame))
+        if fit.last_frame is not None and request.last_frame is not None:
+            request = replace(request, last_frame=await self.inputs.fitted(request.last_frame, fit.last_frame))
+        return replace(prepared, request=request)
+
+
+class _Background:
+    """The parent of everything that runs beside the callers: it waits for its tasks, or cancels them."""
+
+    def __init__(self) -> None:
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        return self
+
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, object]], *arguments: object) -> None:
+        if self._tasks is None:
+            raise RushesError("The App is closed.")
+        self._tasks.start_soon(function, *arguments)
+
+    async def stop(self) -> None:
+        """Cancel what runs and wait until it has ended. Raises what made a task fail."""
+        tasks, self._tasks = self._tasks, None
+        if tasks is None:
+            return
+        tasks.cancel_scope.cancel()
+        try:
+            await tasks.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+
+def _home(home: Path) -> Path:
+    """Make the home folder with what must be in it; prompts and pictures are nobody else's. Raises ConfigError."""
+    try:
+        if not home.exists():
+            home.mkdir(mode=0o700, parents=True)
+        (home / "spool").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The home folder {home} cannot be made: {error.strerror}. Set RUSHES_HOME.") from error
+    return home
+
+
+def _size(size: Size | str | None) -> Size | None:
+    if not isinstance(size, str):
+        return size
+    try:
+        return Size.parse(size)
+    except ValueError as error:
+        raise Unsupported(str(error)) from None
+
+
+def generate(
+    prompt: str,
+    *,
+    model: str | None = None,
+    size: Size | str | None = None,
+    seconds: int | None = None,
+    image: Picture | None = None,
+    last_image: Picture | None = None,
+    seed: int | None = None,
+    audio: bool | None = None,
+    negative_prompt: str | None = None,
+    extra: dict[str, JSON] | None = None,
+    cache: str | None = None,
+    max_cost_usd: Decimal | str | None = None,
+    download_thumbnail: bool = True,
+    download_spritesheet: bool = True,
+    timeout_s: float | None = None,
+    on_progress: Callable[[Snapshot], None] | None = None,
+    settings: Settings | None = None,
+) -> Video:
+    """Make one video and wait for it, from code that is not asynchronous.
+
+    After a crash the same call picks the job up instead of buying it again. Raises RushesError, of whatever kind;
+    in a running event loop use `async with rushes.App() as app` instead.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RushesError("An event loop is running here. Use: async with rushes.App() as app: await app.generate(…)")
+    wish = Wish(
+        prompt=prompt,
+        model=model,
+        size=size,
+        seconds=seconds,
+        first_frame=image,
+        last_frame=last_image,
+        seed=seed,
+        audio=audio,
+        negative_prompt=negative_prompt,
+        extra=extra or {},
+        cache=cache,
+        max_cost_usd=None if max_cost_usd is None else Decimal(max_cost_usd),
+        thumbnail=download_thumbnail,
+        spritesheet=download_spritesheet,
+    )
+
+    async def main() -> Video:
+        async with App(settings) as app:
+            return (await app.generate(wish, timeout_s=timeout_s, on_progress=on_progress))[0]
+
+    return anyio.run(main)

@@ -1,0 +1,183 @@
+"""`rushes generate`: one prompt, one or more videos."""
+
+import json
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rushes.app import App, Plan, Wish
+from rushes.cli.run import common_options, print_json, run, settings_of
+from rushes.cli.show import Progress, usd, video_data
+from rushes.config import Settings
+from rushes.errors import NeedsAttention, RequestError, RushesError
+from rushes.jobs.library import check_writable
+from rushes.jobs.service import Admission
+from rushes.providers.prepare import Misfit
+from rushes.video import JSON, Video
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("-m", "--model", help="Default: the first configured provider, else draft. See: rushes models")
+@click.option("--size", help="Width x height, such as 1280x720.")
+@click.option("--seconds", type=int, help="Length in whole seconds.")
+@click.option("--image", help="First frame: a file, an https URL or a data URI.")
+@click.option("--last-image", help="Last frame, for models that take one.")
+@click.option("--negative", "negative_prompt", help="What must not be in the picture, for models that take it.")
+@click.option("--audio/--no-audio", default=None, help="With or without sound, for models that let you choose.")
+@click.option("-n", "n", type=click.IntRange(min=1), default=1, show_default=True, help="How many: as many jobs.")
+@click.option("--seed", type=int, help="For models that take one; repeats count up from it.")
+@click.option("--extra", multiple=True, metavar="NAME=VALUE", help="An option of the model's own. Repeatable.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Copy the video here: a file, or a folder.")
+@click.option("--cache", type=click.Choice(["use", "refresh", "off"]), help="use: serve an equal finished one.")
+@click.option("--strict/--nearest", "strict", default=None, help="Refuse what the model cannot make, or fit it.")
+@click.option("--max-cost", metavar="USD", help="Refuse if all of it together would cost more.")
+@click.option("--allow-unknown-price", is_flag=True, help="Go on although --max-cost cannot be checked.")
+@click.option("--thumbnail/--no-thumbnail", default=True, help="Fetch or make a thumbnail.")
+@click.option("--spritesheet/--no-spritesheet", default=True, help="Fetch or make a spritesheet.")
+@click.option("--detach", is_flag=True, help="Submit, print the job ids, and leave the work to the background.")
+@click.option("--estimate", is_flag=True, help="Show what it would cost and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything about the videos as JSON.")
+@common_options
+def generate(env_file: Path | None, log_level: str | None, **options: Any) -> None:
+    """Make a video from PROMPT and print its path.
+
+    The job is durable: after Ctrl-C or a crash, the same command picks it up instead of buying it again.
+    """
+    settings = settings_of(env_file, log_level)
+    run(settings, lambda app: _generate(app, settings, options))
+
+
+async def _generate(app: App, settings: Settings, options: dict[str, Any]) -> None:
+    out: Path | None = options["out"]
+    if out is not None:
+        check_writable(out)
+    plan = await app.plan(_wish(options))
+    _tell(plan, await app.price(plan))
+    if options["estimate"]:
+        return
+    admissions = await app.submit(plan)
+    for admission in admissions:
+        word = "cached" if admission.cached else "joined" if admission.joined else "job"
+        click.echo(f"{word} {admission.job_id}", err=True)
+    if options["detach"]:
+        ids = [admission.job_id for admission in admissions]
+        print_json(ids) if options["as_json"] else click.echo("\n".join(ids))
+        return
+    if not all(admission.cached for admission in admissions):
+        app.work()
+    videos = await _wait(app, settings, admissions, plan.wish)
+    paths = [await app.library.export(video, numbered(out, n)) for n, video in enumerate(videos)] if out else []
+    if options["as_json"]:
+        print_json([video_data(video) for video in videos])
+        return
+    for path in paths or [video.path for video in videos]:
+        click.echo(str(path))
+
+
+def _wish(options: dict[str, Any]) -> Wish:
+    strict = options["strict"]
+    return Wish(
+        prompt=options["prompt"],
+        model=options["model"],
+        size=options["size"],
+        seconds=options["seconds"],
+        seed=options["seed"],
+        audio=options["audio"],
+        negative_prompt=options["negative_prompt"],
+        first_frame=options["image"],
+        last_frame=options["last_image"],
+        extra=_extra(options["extra"]),
+        n=options["n"],
+        misfit=None if strict is None else Misfit.STRICT if strict else Misfit.NEAREST,
+        cache=options["cache"],
+        max_cost_usd=_dollars(options["max_cost"]),
+        allow_unknown_price=options["allow_unknown_price"],
+        thumbnail=options["thumbnail"],
+        spritesheet=options["spritesheet"],
+    )
+
+
+def _extra(pairs: tuple[str, ...]) -> dict[str, JSON]:
+    """`NAME=VALUE` pairs; a value that is JSON is taken as such, anything else as text."""
+    extra: dict[str, JSON] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="--extra")
+        try:
+            extra[name] = json.loads(text)
+        except ValueError:
+            extra[name] = text
+    return extra
+
+
+def _dollars(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text.removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise click.BadParameter(f"{text!r} is not an amount in dollars, such as 2.50.", param_hint="--max-cost")
+    return amount
+
+
+def _tell(plan: Plan, price: Decimal | None) -> None:
+    """What is about to be bought, before it is."""
+    for note in plan.choice.notes:
+        click.echo(note, err=True)
+    first, *_ = plan.prepared
+    request = first.request
+    count = f"{len(plan.prepared)} x " if len(plan.prepared) > 1 else ""
+    click.echo(f"{request.model}: {count}{request.seconds} s, {request.size}, {usd(price)}", err=True)
+    for adjustment in first.adjustments:
+        click.echo(f"{adjustment.field}: {adjustment.asked} -> {adjustment.given} ({adjustment.why})", err=True)
+
+
+async def _wait(app: App, settings: Settings, admissions: list[Admission], wish: Wish) -> list[Video]:
+    """Wait for every job; the first failure is raised once all have ended, so that none is left out of sight."""
+    videos: list[Video] = []
+    failures: list[RushesError] = []
+    for admission in admissions:
+        snapshot = await app.jobs.get(admission.job_id)
+        limit_ms = settings.provider(snapshot.model.provider).max_poll_time_ms
+        progress = Progress(quiet=admission.cached)
+        try:
+            found = await app.jobs.wait(
+                admission.job_id, timeout_s=limit_ms / 1000 if limit_ms else None, on_progress=progress
+            )
+        except RequestError:
+            raise
+        except RushesError as error:
+            failures.append(error)
+            continue
+        except BaseException:
+            progress.done()
+            _say_how_to_return(admissions)
+            raise
+        for video in found:
+            videos.append(await app.with_pictures(video, wish))
+            word = "cached, free" if video.cached else usd(video.cost_usd)
+            click.echo(f"{video.id}: {video.size}, {video.seconds:.2f} s, {word}", err=True)
+    if failures:
+        for video in videos:
+            click.echo(str(video.path))
+        raise next((error for error in failures if isinstance(error, NeedsAttention)), failures[0])
+    return videos
+
+
+def _say_how_to_return(admissions: list[Admission]) -> None:
+    ids = " ".join(admission.job_id for admission in admissions)
+    click.echo(
+        f"Detached. The work goes on in the background. Come back with: rushes jobs wait {ids}, or this same command.",
+        err=True,
+    )
+
+
+def numbered(out: Path, n: int) -> Path:
+    """`cat.mp4` becomes `cat-2.mp4` for the second of several; a folder stays a folder."""
+    return out if out.is_dir() or n == 0 else out.with_stem(f"{out.stem}-{n + 1}")
