@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from rushes.testing.fake_openai import FakeOpenAI
+from rushes.testing.faults import Fault, Trouble
 from tests.command_line import CommandLine
 
 SORA = ("-m", "openai:video:sora-2")
@@ -191,3 +192,22 @@ def test_an_output_that_takes_no_more_leaves_the_video_in_the_library(rushes: Co
     assert "safe in the library" in result.stderr
     assert fake.book.charged == 1
     assert not Path("/dev/full").is_file()
+
+
+def test_one_failure_among_several_takes_hides_no_success(rushes: CommandLine, fake: FakeOpenAI) -> None:
+    fake.faults.create = [Fault.of(Trouble.MODERATED)]
+
+    result = rushes.run("generate", "A cat", *SORA, "--seconds", "4", "-n", "3", "-o", "cat.mp4")
+
+    assert result.returncode == 1
+    assert len(list(rushes.folder.glob("cat*.mp4"))) == len(result.stdout.split()) == 2
+    assert result.stderr.strip().splitlines()[-1].startswith("rushes: video_")
+    assert fake.book.charged == 2
+
+
+def test_open_jobs_that_nobody_works_on_are_pointed_out(rushes: CommandLine) -> None:
+    rushes.crash_at("job.admitted", "generate", "A cat", *SORA)
+
+    result = rushes.run("jobs", "list")
+
+    assert "rushes worker --until-idle" in result.stderr

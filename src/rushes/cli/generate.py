@@ -5,15 +5,16 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+import anyio
 import click
 
 from rushes.app import App, Plan, Wish
 from rushes.cli.run import common_options, print_json, run, settings_of
 from rushes.cli.show import Progress, usd, video_data
 from rushes.config import Settings
-from rushes.errors import NeedsAttention, RequestError, RushesError
+from rushes.errors import JobFailed, NeedsAttention, RushesError, TimedOut
+from rushes.jobs.admission import Admission
 from rushes.jobs.library import check_writable
-from rushes.jobs.service import Admission
 from rushes.providers.prepare import Misfit
 from rushes.video import JSON, Video
 
@@ -68,13 +69,15 @@ async def _generate(app: App, settings: Settings, options: dict[str, Any]) -> No
         return
     if not all(admission.cached for admission in admissions):
         app.work()
-    videos = await _wait(app, settings, admissions, plan.wish)
-    paths = [await app.library.export(video, numbered(out, n)) for n, video in enumerate(videos)] if out else []
+    takes, failures = await _wait(app, settings, admissions, plan.wish)
+    made = [(video, await app.library.export(video, numbered(out, n)) if out else video.path) for n, video in takes]
     if options["as_json"]:
-        print_json([video_data(video) for video in videos])
-        return
-    for path in paths or [video.path for video in videos]:
-        click.echo(str(path))
+        print_json([video_data(video) for video, _ in made])
+    else:
+        for _, path in made:
+            click.echo(str(path))
+    if failures:
+        raise next((error for error in failures if isinstance(error, NeedsAttention)), failures[0])
 
 
 def _wish(options: dict[str, Any]) -> Wish:
@@ -138,9 +141,11 @@ def _tell(plan: Plan, price: Decimal | None) -> None:
         click.echo(f"{adjustment.field}: {adjustment.asked} -> {adjustment.given} ({adjustment.why})", err=True)
 
 
-async def _wait(app: App, settings: Settings, admissions: list[Admission], wish: Wish) -> list[Video]:
-    """Wait for every job; the first failure is raised once all have ended, so that none is left out of sight."""
-    videos: list[Video] = []
+async def _wait(
+    app: App, settings: Settings, admissions: list[Admission], wish: Wish
+) -> tuple[list[tuple[int, Video]], list[RushesError]]:
+    """Wait for every job: the numbered videos, and what went wrong with the others. One failure hides no success."""
+    takes: list[tuple[int, Video]] = []
     failures: list[RushesError] = []
     for admission in admissions:
         snapshot = await app.jobs.get(admission.job_id)
@@ -150,24 +155,21 @@ async def _wait(app: App, settings: Settings, admissions: list[Admission], wish:
             found = await app.jobs.wait(
                 admission.job_id, timeout_s=limit_ms / 1000 if limit_ms else None, on_progress=progress
             )
-        except RequestError:
-            raise
-        except RushesError as error:
+        except (JobFailed, NeedsAttention, TimedOut) as error:
+            if len(admissions) > 1:
+                click.echo(str(error), err=True)
             failures.append(error)
-            continue
-        except BaseException:
+            found = []
+        except anyio.get_cancelled_exc_class():
             progress.done()
             _say_how_to_return(admissions)
             raise
-        for video in found:
-            videos.append(await app.with_pictures(video, wish))
+        # A take that failed keeps its number, so that the third of three is called so.
+        for n, video in enumerate(found, start=len(takes) + len(failures)):
+            takes.append((n, await app.with_pictures(video, wish)))
             word = "cached, free" if video.cached else usd(video.cost_usd)
             click.echo(f"{video.id}: {video.size}, {video.seconds:.2f} s, {word}", err=True)
-    if failures:
-        for video in videos:
-            click.echo(str(video.path))
-        raise next((error for error in failures if isinstance(error, NeedsAttention)), failures[0])
-    return videos
+    return takes, failures
 
 
 def _say_how_to_return(admissions: list[Admission]) -> None:

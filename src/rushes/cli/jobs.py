@@ -11,6 +11,7 @@ from rushes.jobs.ledger import JobState
 from rushes.jobs.service import Snapshot
 from rushes.jobs.services import Case
 from rushes.jobs.store import Filter
+from rushes.jobs.worker import somebody_works
 from rushes.video import Video
 
 
@@ -41,6 +42,8 @@ def list_(
         states = frozenset(each for each in JobState if not each.final)
 
     async def work(app: App) -> list[Snapshot]:
+        if await app.worker.has_open_jobs() and not somebody_works(app.db.path):
+            click.echo("Nobody works on the open jobs. Go on with: rushes worker --until-idle", err=True)
         return await app.jobs.matching(Filter(states=states, search=search, limit=limit))
 
     found = run(settings_of(env_file, log_level), work, leave_worker=False)
@@ -160,7 +163,7 @@ def cancel(job_id: str, env_file: Path | None, log_level: str | None) -> None:
     if snapshot.state is JobState.CANCELLED:
         click.echo(f"{snapshot.id} is cancelled; cost {usd(snapshot.cost_usd)}")
     else:
-        click.echo(f"{snapshot.id} could not be stopped and goes on; it will cost {usd(snapshot.estimate_usd)}")
+        click.echo(f"{snapshot.id} could not be stopped and goes on; its price: {usd(snapshot.estimate_usd)}")
 
 
 async def _cannot_be_stopped(app: App, job_id: str) -> bool:

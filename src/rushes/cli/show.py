@@ -61,7 +61,6 @@ class Progress:
         self._quiet = quiet
         self._live = sys.stderr.isatty()
         self._began = time.monotonic()
-        self._last_line = ""
         self._last_at = -LINE_EVERY_S
         self._last_state: tuple[JobState, str | None] | None = None
 
