@@ -16,11 +16,12 @@ from rushes import config
 from rushes.config import Settings
 from rushes.errors import ConfigError, MediaError, RushesError, Unsupported
 from rushes.http import Http
+from rushes.jobs.admission import Admission, check_budget
 from rushes.jobs.codec import JobOptions
 from rushes.jobs.database import Database
 from rushes.jobs.events import Changes
 from rushes.jobs.library import Library
-from rushes.jobs.service import Admission, Jobs, Snapshot, check_budget
+from rushes.jobs.service import Jobs, Snapshot
 from rushes.jobs.services import Services
 from rushes.jobs.worker import Worker, leave_successor, somebody_works
 from rushes.media.children import Children

@@ -26,6 +26,7 @@
         Truncated           fewer bytes came than were promised
         DecoderFailed       the process that reads files died or hung: by the file, or by this machine's trouble
         StoreFull           the disk or bucket takes no more
+        InputLost           a stored picture is gone before it was sent (also a RequestError)
       JobFailed             the job ended without a video
       NeedsAttention        a person must decide: adopt a remote job, or pay again
       TimedOut              the wait ended; the job goes on
@@ -193,6 +194,10 @@ class DecoderFailed(MediaError):
 class StoreFull(MediaError):
     code = "store_full"
     retryable = True
+
+
+class InputLost(MediaError, RequestError):
+    code = "input_lost"
 
 
 class JobFailed(RushesError):

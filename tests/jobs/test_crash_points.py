@@ -12,23 +12,13 @@ from workshop import Clock, Crash, Open, Patient, crashing_at
 
 import rushes.jobs
 from rushes.jobs.ledger import JobState, check_attempts
+from rushes.testing.crash import POINTS
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault
 
 pytestmark = pytest.mark.anyio
 
-WITHOUT_TROUBLE = (
-    "attempt.intended",
-    "attempt.sending",
-    "attempt.answered",
-    "attempt.recorded",
-    "poll.answered",
-    "job.rendered",
-    "download.complete",
-    "download.published",
-    "download.recorded",
-    "job.completed",
-)
+WITHOUT_TROUBLE = tuple(point for point in POINTS if point != "job.admitted")  # that one is the submitter's
 IN_TROUBLE = {
     "attempt.refused": Fault.status(429),
     "doubt.settling": Fault.status(500, accepted=True),

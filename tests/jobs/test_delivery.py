@@ -1,10 +1,13 @@
 """Waiting and fetching: whatever goes wrong after a job was accepted, it is brought home without buying it again."""
 
+import os
+import signal
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from workshop import Clock, Open, Workshop
 
@@ -202,3 +205,26 @@ async def test_the_store_being_in_the_way_is_waited_out(opened: Open, fake: Fake
 
         assert (await shop.job(job_id)).state is JobState.COMPLETED
     assert fake.book.creates == 1
+
+
+async def test_a_check_that_dies_under_a_good_file_is_made_again(shop: Workshop, fake: FakeOpenAI) -> None:
+    # Dead processes are this machine's trouble as likely as the file's: more of them than bad files are put up with.
+    killed: set[int] = set()
+    job_id = (await shop.submit()).job_id
+
+    async with anyio.create_task_group() as tasks:
+
+        async def kill_the_first_three() -> None:
+            while len(killed) < 3:
+                for pid in shop.services.children.pids - killed:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+                await anyio.lowlevel.checkpoint()
+
+        tasks.start_soon(kill_the_first_three)
+        await shop.carry_out(job_id)
+
+    asked = [request for request in fake.requests if request.path.endswith("/content")]
+    assert (await shop.job(job_id)).state is JobState.COMPLETED
+    assert sum("variant" not in request.query for request in asked) == 1
+    assert fake.book.charged == 1

@@ -144,7 +144,7 @@ def test_a_prepared_request_comes_back_from_its_text_as_it_was() -> None:
 
 
 def test_options_and_remote_jobs_have_a_text_too() -> None:
-    options = JobOptions(thumbnail=False, tags={"run": "1"})
+    options = JobOptions(thumbnail=False)
     remote = RemoteJob(id="r", expires_at=datetime.now(UTC), data={"b": 1, "a": [True]})
 
     assert options_from_json(options_to_json(options)) == options

@@ -9,9 +9,10 @@ import pytest
 from workshop import Open, Workshop
 
 from rushes.errors import Conflict, JobFailed, MissingKey, NotFound, OverBudget, TimedOut
+from rushes.jobs.admission import admit, check_budget
 from rushes.jobs.codec import JobOptions
 from rushes.jobs.ledger import JobState
-from rushes.jobs.service import Snapshot, check_budget
+from rushes.jobs.service import Snapshot
 from rushes.jobs.store import Filter
 from rushes.providers.base import Variant
 from rushes.testing.fake_openai import FakeOpenAI
@@ -422,3 +423,17 @@ def test_a_price_fits_a_limit_or_is_refused_before_anything_is_sent(
     else:
         with pytest.raises(OverBudget):
             check_budget(usd, Decimal(1), allow_unknown, ModelId("openai", "sora-2"))
+
+
+async def test_an_equal_job_that_finishes_between_the_look_and_the_admission_is_not_bought_again(
+    shop: Workshop,
+) -> None:
+    first = (await shop.submit()).job_id
+    job = replace(await shop.job(first), id="video_" + "9" * 32)
+    await shop.carry_out(first)
+
+    admitted = await shop.db.write(
+        lambda connection: admit(connection, job, shop.prepared(), "use", looked_at=frozenset())
+    )
+
+    assert admitted is None

@@ -1,10 +1,12 @@
 """The steps of a job against a far side that works, and one that refuses: what is bought and brought home."""
 
 import hashlib
+import io
 from decimal import Decimal
 
 import anyio
 import pytest
+from PIL import Image
 from workshop import Crash, Open, Workshop, crashing_at
 
 from rushes.jobs.codec import JobOptions
@@ -257,3 +259,17 @@ async def test_what_is_paid_for_and_cannot_be_stopped_is_still_fetched(shop: Wor
     assert (job.state, job.cost_usd, job.cancel_requested) == (JobState.COMPLETED, Decimal("0.40"), True)
     assert (await shop.kinds(job_id)).count("cancel_refused") == 1
     assert fake.book.charged == 1
+
+
+async def test_a_picture_that_is_gone_before_it_was_sent_fails_the_job_unpaid(shop: Workshop, fake: FakeOpenAI) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (1280, 720), "teal").save(picture, "PNG")
+    frame = await shop.inputs.add(picture.getvalue())
+    job_id = (await shop.submit(first_frame=frame)).job_id
+    shop.inputs.path(frame).unlink()
+
+    await shop.carry_out(job_id)
+
+    job = await shop.job(job_id)
+    assert (job.state, job.failure and job.failure.code, job.cost_usd) == (JobState.FAILED, "input_lost", Decimal(0))
+    assert fake.book.creates == 0

@@ -117,7 +117,7 @@ async def test_a_worker_ends_when_nothing_is_left_to_do(settings: Settings, fake
     assert fake.book.charged == 3
 
 
-async def test_a_worker_that_does_not_wait_leaves_at_once_when_another_works(settings: Settings) -> None:
+async def test_a_worker_waits_for_its_turn_while_another_works(settings: Settings) -> None:
     async with an_app(settings) as first, an_app(settings) as second:
         first.work()
 
@@ -125,10 +125,11 @@ async def test_a_worker_that_does_not_wait_leaves_at_once_when_another_works(set
             return somebody_works(first.db.path)
 
         await until(works)
-        with anyio.fail_after(2):
-            await second.worker.run(wait_for_lock=False)
+        with anyio.move_on_after(0.6) as waiting:
+            await second.worker.run()
 
-        assert not second.worker.working
+        assert waiting.cancelled_caught
+        assert (first.worker.working, second.worker.working) == (True, False)
 
 
 async def test_one_process_works_on_one_home_only(settings: Settings, tmp_path: Path) -> None:

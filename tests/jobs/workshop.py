@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from rushes.config import ProviderSettings, Settings
 from rushes.http import Http
 from rushes.jobs import store
+from rushes.jobs.admission import Admission
 from rushes.jobs.codec import JobOptions
 from rushes.jobs.database import Database
-from rushes.jobs.engine import run_without_engine
 from rushes.jobs.events import Changes
-from rushes.jobs.ledger import Attempt, Job
+from rushes.jobs.ledger import Attempt, Job, Next
 from rushes.jobs.library import Library
-from rushes.jobs.service import Admission, Jobs
+from rushes.jobs.service import Jobs
 from rushes.jobs.services import Case, Services
 from rushes.jobs.store import AssetRow, Event, VideoRow
 from rushes.jobs.tables import holds
@@ -49,6 +49,16 @@ class Clock:
 
     def move(self, by: timedelta) -> None:
         self._moved += by
+
+
+async def carried_out(steps: JobSteps, job_id: str) -> Next:
+    """The steps of a job in the engine's order, without the engine."""
+    step = await steps.submit(job_id)
+    if step is Next.WAIT:
+        step = await steps.watch(job_id)
+    if step is Next.DOWNLOAD:
+        step = await steps.deliver(job_id)
+    return step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +97,7 @@ class Workshop:
     async def carry_out(self, job_id: str) -> None:
         """Run the steps of a job until nothing is left to do without a person."""
         with anyio.fail_after(PATIENCE_S):
-            await run_without_engine(self.steps, job_id)
+            await carried_out(self.steps, job_id)
 
     async def carry_out_in_a_hurry(self, job_id: str) -> None:
         """The same, woken again and again: no back-off between two looks is waited out."""

@@ -1,7 +1,6 @@
 """Requests and remote jobs as JSON text, for the ledger's columns."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,6 @@ class JobOptions:
 
     thumbnail: bool = True  # ask the provider for its own
     spritesheet: bool = True
-    tags: Mapping[str, str] | None = None
 
 
 _options = TypeAdapter(JobOptions)

@@ -321,7 +321,7 @@ async def _fail(s: Services, case: Case, failure: Failure) -> None:
 
 async def _tidy(s: Services, case: Case, provider: Provider) -> None:
     if case.last.remote is not None:
-        provider.for_local_use(case.last.remote)
+        provider.release(case.last.remote)
     await _clear_spool(s, case)
     await _forget_deleted(s, case)
 

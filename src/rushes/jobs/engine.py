@@ -17,7 +17,9 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import error as dbos_error
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from rushes.errors import RushesError
@@ -126,7 +128,16 @@ class Engine:
             raise RushesError(f"The workflow engine does not start on {self._database}: {error}") from error
 
     async def start(self, job_id: str) -> None:
-        """Give a job a workflow, unless it has a living one."""
+        """Give a job a workflow, unless it has a living one. Raises RushesError for the library's troubles.
+
+        Those pass, such as a disk that is full for the moment; whoever asks, asks again.
+        """
+        try:
+            await self._start(job_id)
+        except (DBAPIError, dbos_error.DBOSException) as error:
+            raise RushesError(f"The workflow engine could not start {job_id}: {error}") from error
+
+    async def _start(self, job_id: str) -> None:
         now = asyncio.get_running_loop().time()
         if job_id in _running.jobs or now < self._not_before.get(job_id, 0.0):
             return
@@ -178,13 +189,3 @@ def _connection_settings(connection: object, record: object) -> None:
     connection.isolation_level = "IMMEDIATE"
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-async def run_without_engine(steps: Steps, job_id: str) -> Next:
-    """The same steps in the same order, for tests of the steps themselves."""
-    step = await steps.submit(job_id)
-    if step is Next.WAIT:
-        step = await steps.watch(job_id)
-    if step is Next.DOWNLOAD:
-        step = await steps.deliver(job_id)
-    return step

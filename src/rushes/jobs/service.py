@@ -14,8 +14,9 @@ import anyio
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from rushes.errors import Conflict, JobFailed, NeedsAttention, NotFound, OverBudget, TimedOut
+from rushes.errors import Conflict, JobFailed, NeedsAttention, NotFound, TimedOut
 from rushes.jobs import ledger, reconcile, store
+from rushes.jobs.admission import Admission, admit, may_hit
 from rushes.jobs.codec import JobOptions, options_from_json, options_to_json, prepared_from_json, prepared_to_json
 from rushes.jobs.events import Changes
 from rushes.jobs.fingerprint import fingerprint
@@ -59,32 +60,6 @@ class Snapshot:
         return self.state.final or self.state is JobState.NEEDS_ATTENTION
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
-    """What became of a submit: a new job, the open job it joined, or a finished one served from the library."""
-
-    job_id: str
-    joined: bool = False
-    cached: bool = False
-    estimate_usd: Decimal | None = None
-
-
-def may_hit(prepared: Prepared, cache: str) -> bool:
-    """Whether a finished equal job may serve. A remix, edit or extension is always made: it is asked for its chance."""
-    return cache == "use" and prepared.request.source is None
-
-
-def check_budget(price: Decimal | None, limit: Decimal, allow_unknown: bool, model: ModelId) -> None:
-    """Raise OverBudget when a price does not fit a limit. Pure."""
-    if price is None and not allow_unknown:
-        raise OverBudget(
-            f"The price of {model} is unknown, so it cannot be held to a limit of ${limit}. "
-            f"Set usd_per_second for it in rushes.toml, or pass --allow-unknown-price."
-        )
-    if price is not None and price > limit:
-        raise OverBudget(f"This would cost ${price}, and the limit is ${limit}. Nothing was sent.")
-
-
 class Jobs:
     """Submit, watch and decide about durable jobs."""
 
@@ -105,30 +80,21 @@ class Jobs:
         options: JobOptions | None = None,
     ) -> Admission:
         """Admit one job, durably. An equal open job is joined instead; a finished one may serve (`cache="use"`)."""
-        provider = self._s.registry.provider(prepared.request.model.provider)
         print_ = self._fingerprint(prepared, slot)
-        if may_hit(prepared, cache) and (hit := await self._usable_hit(owner, print_)) is not None:
-            return await self._admit_cached(prepared, asked_model, slot, owner, print_, hit, options)
-        provider.check_ready()
-        now = self._s.now()
-        job = self._new_job(prepared, asked_model, slot, owner, print_, now, options)
-        flight = None if cache == "off" else print_
-
-        def work(connection: sa.Connection) -> Admission:
-            if flight is not None and (open_job := store.job_in_flight(connection, owner, flight)) is not None:
-                if not open_job.timed_out(now):
-                    return Admission(job_id=open_job.id, joined=True, estimate_usd=open_job.estimate_usd)
-                store.set_flight(connection, open_job.id, None)  # to the world it has failed: it is bought anew
-            store.insert_job(connection, job, [job.id])
-            store.set_flight(connection, job.id, flight)
-            store.insert_hold(connection, job.id, prepared.estimate_usd, now)
-            store.insert_event(connection, job.id, "queued", now, model=job.model)
-            return Admission(job_id=job.id, estimate_usd=prepared.estimate_usd)
-
-        admission = await self._s.db.write(work)
-        self._s.reached("job.admitted")
-        self._changes.wake()
-        return admission
+        while True:
+            equal = await self._s.db.read(lambda connection: store.finished_equal(connection, owner, print_))
+            looked_at = frozenset(each.id for each in equal)
+            if may_hit(prepared, cache) and (hit := await self._usable_hit(owner, print_)) is not None:
+                return await self._admit_cached(prepared, asked_model, slot, owner, print_, hit, options)
+            self._s.registry.provider(prepared.request.model.provider).check_ready()
+            job = self._new_job(prepared, asked_model, slot, owner, print_, self._s.now(), options)
+            admission = await self._s.db.write(
+                lambda connection, job=job, seen=looked_at: admit(connection, job, prepared, cache, seen)
+            )
+            if admission is not None:
+                self._s.reached("job.admitted")
+                self._changes.wake()
+                return admission
 
     async def price_now(self, prepared: Prepared, *, slot: int, owner: str = LOCAL_OWNER, cache: str) -> Decimal | None:
         """What a submit would cost at this moment: nothing if it is served or joined. None: unknown."""

@@ -115,9 +115,8 @@ async def _send_once(s: Services, case: Case, provider: Provider) -> None:
 
 
 async def _not_accepted(s: Services, case: Case, attempt: Attempt, error: RushesError) -> None:
-    proven = isinstance(error, RequestError | ConfigError) or (
-        isinstance(error, ProviderError) and error.proves_refusal
-    )
+    # A provider's error knows whether it proves anything, whatever else it is; the others are raised before sending.
+    proven = error.proves_refusal if isinstance(error, ProviderError) else isinstance(error, RequestError | ConfigError)
     if not proven:
         await answers.note_doubt(s, case, attempt, error.code, str(error))
         return

@@ -206,7 +206,7 @@ async def _cancel(s: Services, case: Case, provider: Provider) -> bool:
     assert case.last.remote is not None
     try:
         stopped = provider.promises.cancels and await provider.cancel(case.last.remote)
-        words = "" if stopped else f"{provider.title} cannot stop it; it will be paid for, and fetched."
+        words = "" if stopped else f"{provider.label} cannot stop it; it will be paid for, and fetched."
     except ProviderError as error:
         stopped, words = False, f"The wish to cancel did not get through: {error}"
     now = s.now()

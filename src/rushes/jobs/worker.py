@@ -83,11 +83,9 @@ class Worker:
             return False
         return True
 
-    async def run(self, *, until_idle: bool = False, wait_for_lock: bool = True) -> None:
+    async def run(self, *, until_idle: bool = False) -> None:
         """Work until cancelled, or until nothing is left to do. Waits for its turn if another process works."""
-        while not self.try_lock():
-            if not wait_for_lock:
-                return
+        while not self.try_lock():  # noqa: ASYNC110 - the system tells nobody when a lock is free
             await anyio.sleep(TRY_LOCK_EVERY_S)
         try:
             await self._start_engine()

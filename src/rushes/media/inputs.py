@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 
 from rushes.config import LimitSettings
-from rushes.errors import MediaError, ProviderError, StoreFull, Truncated
+from rushes.errors import InputLost, MediaError, ProviderError, StoreFull, Truncated
 from rushes.http import Http, redact
 from rushes.media.children import Children
 from rushes.media.disk import beside, digest, disk_error, make_folder
@@ -115,13 +115,17 @@ class Inputs:
             out.unlink(missing_ok=True)
 
     async def read(self, ref: MediaRef) -> bytes:
-        return await self._store.read(input_key(ref.sha256))
+        """Its bytes. Raises InputLost, which says for certain that nothing was sent."""
+        try:
+            return await self._store.read(input_key(ref.sha256))
+        except MediaError as error:
+            raise InputLost(f"The stored picture cannot be read: {error}") from error
 
     def path(self, ref: MediaRef) -> Path:
-        """Where it lies on this machine. Raises MediaError when it is not there, or lies in a bucket."""
+        """Where it lies on this machine. Raises InputLost when it is not there, or lies in a bucket."""
         path = self._store.local_path(input_key(ref.sha256))
         if path is None or not path.is_file():
-            raise MediaError(f"The input {ref.sha256[:12]} is not on this machine.")
+            raise InputLost(f"The input {ref.sha256[:12]} is not on this machine.")
         return path
 
     # -- in between -------------------------------------------------------------------------------------------------

@@ -195,6 +195,11 @@ class Provider(ABC):
         """Whether models that no table lists may be asked for: true of servers that one runs oneself."""
         return False
 
+    @property
+    def label(self) -> str:
+        """What messages call it: the vendor, or the server by the name that its owner gave it."""
+        return self.title if self.context.name == self.name else self.context.name
+
     # -- set-up ------------------------------------------------------------------------------------
 
     @property
@@ -247,7 +252,7 @@ class Provider(ABC):
             raise MissingKey(self._missing_key())
         if self.key and not (self.key.isascii() and self.key.isprintable() and " " not in self.key):
             raise ConfigError(
-                f"The key of {self.title} holds a space, a line break or a letter that no key has. Copy it again."
+                f"The key of {self.label} holds a space, a line break or a letter that no key has. Copy it again."
             )
 
     def check(self, prepared: Prepared) -> None:
@@ -271,7 +276,7 @@ class Provider(ABC):
     def _missing_key(self) -> str:
         variable = self.context.section.api_key_env or (self.key_vars[0] if self.key_vars else None)
         where = f"Set {variable}" if variable else f"Set api_key_env in [providers.{self.context.name}]"
-        return f"{self.title} has no key. {where}."
+        return f"{self.label} has no key. {where}."
 
     async def ping(self) -> str:
         """One cheap, free request that shows whether the far side answers; returns a word on it."""
@@ -313,7 +318,7 @@ class Provider(ABC):
         seconds = progress.seconds or prepared.request.seconds
         return model.price(size, seconds) if size and seconds else None
 
-    def for_local_use(self, remote: RemoteJob) -> None:  # noqa: B027 - a hook that most need not fill
+    def release(self, remote: RemoteJob) -> None:  # noqa: B027 - a hook that most need not fill
         """Called when the result is safely in the library: temporary files may go."""
 
     # -- files -------------------------------------------------------------------------------------
@@ -382,7 +387,7 @@ class Provider(ABC):
         code, words = self.read_error(reply)
         kind = kind_of_status(reply.status)
         return kind(
-            f"{self.title}: {redacted(words, self.key)}",
+            f"{self.label}: {redacted(words, self.key)}",
             step=reply.step,
             http_status=reply.status,
             provider_code=code,

@@ -70,7 +70,6 @@ class Model:
     note: str | None = None
     deadline_s: float | None = None
     deterministic: bool = False  # equal requests give equal pictures, so repeats need seeds of their own
-    open_ended: bool = False  # not in any table: a server's own model, of which we know nothing
 
     def price(self, size: Size, seconds: int) -> Decimal | None:
         """The price of one video in dollars; None when no line of the list fits."""
@@ -218,5 +217,4 @@ def open_model(model_id: ModelId, usd_per_second: Decimal | None) -> Model:
         features=frozenset(Feature),
         prices=(Price(usd_per_second=usd_per_second),) if usd_per_second is not None else (),
         max_side=8192,
-        open_ended=True,
     )

@@ -147,7 +147,7 @@ class Draft(Provider):
         self._file(remote).unlink(missing_ok=True)
         return True
 
-    def for_local_use(self, remote: RemoteJob) -> None:
+    def release(self, remote: RemoteJob) -> None:
         self._file(remote).unlink(missing_ok=True)
         self._renders.pop(remote.id, None)
 

@@ -248,9 +248,9 @@ class OpenAI(Provider):
     async def open(self, asset: Asset, *, offset: int = 0, etag: str | None = None) -> AsyncGenerator[Body]:
         async with super().open(asset, offset=offset, etag=etag) as body:
             if asset.variant is not Variant.VIDEO and body.mime.startswith("video/"):
-                raise NotOffered(f"{self.title} has no {asset.variant}: it sent the video again", step="download")
+                raise NotOffered(f"{self.label} has no {asset.variant}: it sent the video again", step="download")
             if body.mime in ("application/json", "text/html", "text/plain"):
-                raise BadReply(f"{self.title} sent {body.mime} instead of the {asset.variant}", step="download")
+                raise BadReply(f"{self.label} sent {body.mime} instead of the {asset.variant}", step="download")
             yield body
 
     # -- where the vendor has them -----------------------------------------------------------------
@@ -328,7 +328,7 @@ class OpenAI(Provider):
     def _bad_reply(self, reply: Reply, words: str) -> BadReply:
         start = redacted(reply.body[:120].decode("utf-8", "replace"), self.key)
         return BadReply(
-            f"{self.title}: {words}: {start!r}", step=reply.step, http_status=reply.status, request_id=reply.request_id
+            f"{self.label}: {words}: {start!r}", step=reply.step, http_status=reply.status, request_id=reply.request_id
         )
 
 
