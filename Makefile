@@ -1,5 +1,6 @@
 # Everything happens in .venv; nothing of the system is changed. `make help` lists the targets.
 PYTHON ?= python3
+TEST_JOBS ?= 4
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/python -m uv
@@ -32,8 +33,8 @@ demo: $(VENV)/.installed ## make a first video, offline and without a key
 	@$(BIN)/rushes generate "A lighthouse on a cliff at dusk, waves below, slow aerial push in" --model draft --seconds 6 --out demo.mp4
 	@echo "Open it: $(CURDIR)/demo.mp4"
 
-test: $(VENV)/.dev ## run all tests
-	@$(BIN)/python -m pytest -q
+test: $(VENV)/.dev ## run all tests, TEST_JOBS files at once: most of them wait for a far side
+	@$(BIN)/python -m pytest -q --numprocesses $(TEST_JOBS) --dist loadfile
 
 check: $(VENV)/.dev ## what CI checks besides the tests: format, lint, types, layers, docs
 	@$(BIN)/ruff format --check --quiet .
