@@ -55,7 +55,7 @@ def test_a_model_id_is_split_at_the_first_two_colons_only(text: str, provider: s
         ("", "not a model id"),
         (":video:x", "not a model id"),
         ("open ai:video:x", "not a model id"),
-        ("sora-2", "serves the kind 'video' only"),
+        ("sora-2", "not a model id"),
         ("azure:chat:gpt-5", "serves the kind 'video' only"),
         ("openai:image:x", "Write openai:video:MODEL"),
         ("fal:video", "names no model"),

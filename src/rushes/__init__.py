@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rushes.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from rushes.app import App, Plan, Wish, generate
+    from rushes.app import App, generate
     from rushes.config import Settings
     from rushes.errors import (
         ConfigError,
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
         Unsupported,
     )
     from rushes.jobs.service import Snapshot
-    from rushes.video import Adjustment, ModelId, Size, Status, Video, VideoRequest
+    from rushes.planning import Given, Plan, Wish
+    from rushes.video import Adjustment, Crop, ModelId, Size, Status, Video, VideoRequest
 
 _HOMES = {
-    "rushes.app": ("App", "Plan", "Wish", "generate"),
+    "rushes.app": ("App", "generate"),
     "rushes.config": ("Settings",),
     "rushes.errors": (
         "ConfigError",
@@ -45,7 +46,8 @@ _HOMES = {
         "Unsupported",
     ),
     "rushes.jobs.service": ("Snapshot",),
-    "rushes.video": ("Adjustment", "ModelId", "Size", "Status", "Video", "VideoRequest"),
+    "rushes.planning": ("Given", "Plan", "Wish"),
+    "rushes.video": ("Adjustment", "Crop", "ModelId", "Size", "Status", "Video", "VideoRequest"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -53,6 +55,8 @@ __all__ = [
     "Adjustment",
     "App",
     "ConfigError",
+    "Crop",
+    "Given",
     "JobFailed",
     "MediaError",
     "ModelId",

@@ -21,6 +21,12 @@ class Plugin:
     target: str
     distribution: str | None = None  # None: ours
 
+    @property
+    def package(self) -> str:
+        """The package that its module lies in, and its table beside it."""
+        module = self.target.partition(":")[0]
+        return module.rpartition(".")[0] or module
+
     def load(self) -> object:
         """Import it. Raises ConfigError when the plugin is broken."""
         module, _, attribute = self.target.partition(":")

@@ -70,7 +70,8 @@ class ModelId(NamedTuple):
         """
         provider, _, rest = text.strip().partition(":")
         kind, _, model = rest.partition(":")
-        if not provider or re.search(r"\s", provider):
+        bare = ":" not in text and provider != "draft"
+        if not provider or bare or re.search(r"\s", provider):
             raise ValueError(f"{text!r} is not a model id. Write provider:video:model, such as openai:video:sora-2.")
         if provider == "draft" and not rest:
             kind = KIND
@@ -92,17 +93,42 @@ class ModelId(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaRef:
-    """Bytes that already lie in our store, checked and known by their content."""
+    """A picture or a clip that already lies in our store, checked and known by its content."""
 
     sha256: str
     mime: str
     size_bytes: int
     width: int
     height: int
+    seconds: float | None = None  # None: a picture
 
     @property
     def size(self) -> Size:
         return Size(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """A part of a picture, as fractions of its width and height from the upper left corner."""
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 1.0
+    bottom: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A picture or clip given beside the frames at both ends.
+
+    With a `frame_index` it is what the video shows from that output frame on (inpainting); without, it shows whom or
+    what the video is about, or its style.
+    """
+
+    media: MediaRef
+    frame_index: int | None = None
+    crop: Crop | None = None
+    name: str | None = None  # its file's own name, for providers that show it; nothing follows from it
 
 
 class SourceKind(StrEnum):
@@ -113,13 +139,20 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceVideo:
-    """An earlier video that the new one starts from; it stays with that video's provider and account."""
+    """An earlier video that the new one starts from.
+
+    Exactly one of `remote_id` (it is known to the same provider and account) and `media` (its stored file is sent
+    along) is set. Size and seconds are those of the video on the provider's side, before any fitting of ours.
+    """
 
     kind: SourceKind
     video_id: str
+    size: Size
+    seconds: int
+    extensions: int = 0  # how many of the steps that led to it were extensions
     remote_id: str | None = None
     account: str | None = None
-    sha256: str | None = None
+    media: MediaRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +168,18 @@ class VideoRequest:
     negative_prompt: str | None = None
     first_frame: MediaRef | None = None
     last_frame: MediaRef | None = None
-    references: tuple[MediaRef, ...] = ()
+    references: tuple[Reference, ...] = ()
+    characters: tuple[str, ...] = ()  # the provider's own ids of characters that were made there before
     source: SourceVideo | None = None
     extra: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     """Options of one provider, named and validated by it; never dropped in silence."""
+
+
+def made_seconds(request: VideoRequest) -> int | None:
+    """How long the result is on the provider's side: an extension comes back joined to what it extends. Pure."""
+    if request.seconds is None or request.source is None or request.source.kind is not SourceKind.EXTEND:
+        return request.seconds
+    return request.source.seconds + request.seconds
 
 
 class Status(StrEnum):
@@ -206,7 +247,7 @@ class Video:
     model: ModelId
     prompt: str
     cached: bool
-    cost_usd: Decimal | None  # None: unknown, never to be read as free
+    cost_usd: Decimal | None  # None: unknown, never free; of several from one create the first carries all of it
     latency_s: float
     adjustments: tuple[Adjustment, ...]
     created_at: datetime
@@ -230,3 +271,11 @@ def new_video_id() -> str:
 def video_uuid(video_id: str) -> uuid.UUID:
     """The UUID inside a video or job id; both `video_<32 hex>` and the hyphened form are read. Raises ValueError."""
     return uuid.UUID(video_id.removeprefix("video_"))
+
+
+def ledger_id(text: str) -> str:
+    """A video or job id in the one form that the ledger has, from either form; anything else as it is."""
+    try:
+        return f"video_{video_uuid(text).hex}"
+    except ValueError:
+        return text

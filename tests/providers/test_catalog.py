@@ -52,7 +52,13 @@ def test_what_sora_makes() -> None:
     assert model.sizes == (Size(1280, 720), Size(720, 1280))
     assert model.seconds == (4, 8, 12, 16, 20)
     assert (model.default_size, model.default_seconds) == (Size(1280, 720), 8)
-    assert model.features == {Feature.FIRST_FRAME}
+    assert model.features == {
+        Feature.FIRST_FRAME,
+        Feature.CHARACTERS,
+        Feature.REMIX,
+        Feature.EDIT,
+        Feature.EXTEND,
+    }
     assert model.first_frame_exact
     assert "24 September 2026" in (model.note or "")
     assert model.source.startswith("https://")

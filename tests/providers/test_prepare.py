@@ -10,7 +10,7 @@ import pytest
 from rushes.errors import Unsupported
 from rushes.providers.catalog import Feature, Model, Price, open_model
 from rushes.providers.prepare import Fit, Misfit, nearest_size, prepare, seconds_in_words
-from rushes.video import MediaRef, ModelId, Size, SourceKind, SourceVideo, VideoRequest
+from rushes.video import MediaRef, ModelId, Reference, Size, SourceKind, SourceVideo, VideoRequest
 
 TODAY = date(2026, 11, 20)
 ID = ModelId("acme", "boat-1")
@@ -30,6 +30,10 @@ MODEL = Model(
     prompt_max=50,
     first_frame_exact=True,
 )
+
+
+def source(kind: SourceKind, **changes: Any) -> SourceVideo:
+    return replace(SourceVideo(kind=kind, video_id="video_1", size=Size(1280, 720), seconds=4), **changes)
 
 
 def request(prompt: str = "A boat", **changes: Any) -> VideoRequest:
@@ -65,12 +69,18 @@ def test_what_the_model_makes_is_taken_as_asked(misfit: Misfit, size: Size, seco
         ({"seconds": 60}, ["60", "4, 8 or 12"]),
         ({"first_frame": frame(512, 512)}, ["512x512", "1280x720", "--nearest"]),
         ({"last_frame": frame(1280, 720)}, ["last_frame", "first_frame"]),
-        ({"references": (frame(1, 1),)}, ["references", "first_frame"]),
+        ({"references": (Reference(media=frame(1, 1)),)}, ["references", "first_frame"]),
         ({"seed": 1}, ["seed", "first_frame"]),
         ({"negative_prompt": "fog"}, ["negative_prompt", "first_frame"]),
         ({"audio": False}, ["audio off", "first_frame"]),
-        ({"source": SourceVideo(kind=SourceKind.REMIX, video_id="video_1")}, ["remix", "first_frame"]),
-        ({"source": SourceVideo(kind=SourceKind.EXTEND, video_id="video_1")}, ["extend", "first_frame"]),
+        (
+            {"source": source(SourceKind.REMIX)},
+            ["remix", "first_frame"],
+        ),
+        (
+            {"source": source(SourceKind.EXTEND)},
+            ["extend", "first_frame"],
+        ),
         ({"prompt": " \n"}, ["empty"]),
         ({"prompt": "x" * 51}, ["51", "50"]),
     ],

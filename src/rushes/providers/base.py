@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rushes.config import ProviderSettings, Settings, nearest, read_written
 from rushes.errors import (
     AccessDenied,
+    BadReply,
     ConfigError,
     Gone,
     MissingKey,
@@ -37,11 +38,13 @@ from rushes.errors import (
 )
 from rushes.http import IDLE_TIMEOUT_S, Api, Body, Http, Reply
 from rushes.media.children import Children
-from rushes.providers.catalog import Model
+from rushes.providers.catalog import Catalog, Model
 from rushes.providers.prepare import Prepared
-from rushes.video import JSON, MediaRef, Progress
+from rushes.video import JSON, MediaRef, ModelId, Progress, SourceKind
 
 log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
 
 READ_TRIES = 3
 
@@ -52,10 +55,11 @@ MODERATION_CODES = frozenset(
         "content_safety_violation",
         "moderation_blocked",
         "policy_violation",
+        "responsibleaipolicyviolation",
         "sentinel_block",
     }
 )
-"""Codes by which a provider says that the content was refused. Asking again never helps."""
+"""Codes, in lower case, by which a provider says that the content was refused. Asking again never helps."""
 
 
 class Doubt(StrEnum):
@@ -105,6 +109,7 @@ class Asset:
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     url: str | None = field(default=None, repr=False)  # often signed
     file: Path | None = None
+    received: bool = False  # the file came from the far side, and was not made on this machine
     inline: bytes | None = field(default=None, repr=False)
 
 
@@ -170,7 +175,7 @@ class Provider(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
-    promises: ClassVar[Promises]
+    promises: Promises  # of the kind; one server of it may promise less
     key_vars: ClassVar[tuple[str, ...]] = ()
     base_url_vars: ClassVar[tuple[str, ...]] = ()
     other_vars: ClassVar[tuple[str, ...]] = ()  # further variables that it reads
@@ -194,6 +199,17 @@ class Provider(ABC):
     def serves_unlisted(self) -> bool:
         """Whether models that no table lists may be asked for: true of servers that one runs oneself."""
         return False
+
+    def model_of(self, model_id: ModelId, catalog: Catalog) -> Model | None:
+        """A model under a name that its user gave it, such as a deployment's. None: the catalogue knows the name.
+
+        Raises ConfigError when the settings do not tell which model it is.
+        """
+        return None
+
+    def offered(self, model: Model) -> Model:
+        """A listed model as this account can buy it: hosts of one vendor may differ in price. Pure."""
+        return model
 
     @property
     def label(self) -> str:
@@ -273,6 +289,10 @@ class Provider(ABC):
             place = ".".join(map(str, first["loc"]))
             raise Unsupported(f"{prepared.request.model}: extra field {place}: {first['msg']}.") from None
 
+    def count(self, prepared: Prepared) -> int:
+        """How many videos one create will make, and bill. Pure; more than one only where the API offers it."""
+        return 1
+
     def _missing_key(self) -> str:
         variable = self.context.section.api_key_env or (self.key_vars[0] if self.key_vars else None)
         where = f"Set {variable}" if variable else f"Set api_key_env in [providers.{self.context.name}]"
@@ -306,6 +326,13 @@ class Provider(ABC):
         """Remove it over there. False: not offered."""
         return False
 
+    async def create_character(self, name: str, clip: MediaRef) -> str:
+        """Make a character from a short clip, to be named in later requests; returns the provider's id of it.
+
+        Raises ProviderError, and NotOffered where there are none.
+        """
+        raise NotOffered(f"{self.label} makes no characters", step="characters")
+
     async def find(self, search: Search) -> Findings:
         """Look for a create in doubt. The default finds nothing and proves nothing."""
         return Findings()
@@ -314,9 +341,12 @@ class Provider(ABC):
         """What one completed attempt cost. None: unknown."""
         if progress.billed_usd is not None:
             return progress.billed_usd
-        size = progress.size or prepared.request.size
-        seconds = progress.seconds or prepared.request.seconds
-        return model.price(size, seconds) if size and seconds else None
+        request = prepared.request
+        size, seconds = progress.size or request.size, progress.seconds or request.seconds
+        if request.source is not None and request.source.kind is SourceKind.EXTEND:
+            seconds = request.seconds  # what comes back is the whole; only what was added is new
+        one = model.price(size, seconds) if size and seconds else None
+        return None if one is None else one * self.count(prepared)
 
     def release(self, remote: RemoteJob) -> None:  # noqa: B027 - a hook that most need not fill
         """Called when the result is safely in the library: temporary files may go."""
@@ -378,14 +408,31 @@ class Provider(ABC):
             return reply
         raise self.error_of(reply)
 
+    def parsed(self, reply: Reply, shape: type[M]) -> M:
+        """The answer in the shape that it should have; raises BadReply, which after a create is doubt."""
+        try:
+            return shape.model_validate(reply.json())
+        except ValidationError as error:
+            start = redacted(reply.body[:120].decode("utf-8", "replace"), self.key)
+            raise BadReply(
+                f"{self.label} answered otherwise than expected: {start!r}",
+                step=reply.step,
+                http_status=reply.status,
+                request_id=reply.request_id,
+            ) from error
+
     def read_error(self, reply: Reply) -> tuple[str | None, str]:
         """The far side's own code and words, from whatever shape it uses."""
         return None, reply.body[:200].decode("utf-8", "replace")
 
+    def kind_of_error(self, reply: Reply, code: str | None) -> type[ProviderError]:
+        """The class of a refusal: by its status, unless the provider's own code says it better."""
+        return kind_of_status(reply.status)
+
     def error_of(self, reply: Reply) -> ProviderError:
-        """The class of a refusal by its status; providers override what their codes say better."""
+        """A refusal as an error. Whether it proves that nothing was bought hangs on the status, not on the class."""
         code, words = self.read_error(reply)
-        kind = kind_of_status(reply.status)
+        kind = self.kind_of_error(reply, code)
         return kind(
             f"{self.label}: {redacted(words, self.key)}",
             step=reply.step,

@@ -12,13 +12,13 @@ from decimal import Decimal
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from rushes.config import Written, read_written
 from rushes.errors import ConfigError
-from rushes.video import ModelId, Size
+from rushes.video import ModelId, Size, SourceKind
 
 
 class Feature(StrEnum):
@@ -27,6 +27,7 @@ class Feature(StrEnum):
     FIRST_FRAME = "first_frame"
     LAST_FRAME = "last_frame"
     REFERENCES = "references"
+    CHARACTERS = "characters"
     REMIX = "remix"
     EDIT = "edit"
     EXTEND = "extend"
@@ -58,10 +59,16 @@ class Model:
     default_size: Size
     default_seconds: int
     features: frozenset[Feature]
+    requires: tuple[Feature, ...] = ()  # without these it makes nothing: pictures that it starts from
     prices: tuple[Price, ...] = ()
     prompt_max: int = 32000
     max_side: int = 4096
     first_frame_exact: bool = False  # the picture must have just the size of the video
+    max_references: int = 16
+    max_characters: int = 2
+    source_files: frozenset[SourceKind] = frozenset()  # for these it takes the file of any video, not only its own
+    max_extensions: int | None = None  # how often one video can be extended; None: not said
+    max_total_seconds: int | None = None  # how long an extended video may become
     sound: str = "always"  # always | optional | never
     source: str = ""
     read: date | None = None
@@ -70,6 +77,7 @@ class Model:
     note: str | None = None
     deadline_s: float | None = None
     deterministic: bool = False  # equal requests give equal pictures, so repeats need seeds of their own
+    trained: bool = True  # learnt from examples; False: an algorithm that somebody wrote
 
     def price(self, size: Size, seconds: int) -> Decimal | None:
         """The price of one video in dollars; None when no line of the list fits."""
@@ -101,10 +109,16 @@ class ModelRow(Written):
     default_size: str
     default_seconds: int
     features: tuple[Feature, ...] = ()
+    requires: tuple[Literal[Feature.FIRST_FRAME, Feature.LAST_FRAME, Feature.REFERENCES], ...] = ()
     prices: tuple[PriceRow, ...] = ()
     prompt_max: int = 32000
     max_side: int = 4096
     first_frame_exact: bool = False
+    max_references: int = 16
+    max_characters: int = 2
+    source_files: tuple[SourceKind, ...] = ()
+    max_extensions: int | None = None
+    max_total_seconds: int | None = None
     sound: str = "always"
     source: str = ""
     read: date | None = None
@@ -113,6 +127,7 @@ class ModelRow(Written):
     note: str | None = None
     deadline_s: float | None = None
     deterministic: bool = False
+    trained: bool = True
 
 
 class Table(Written):
@@ -172,11 +187,17 @@ def _model(provider: str, row: ModelRow, where: str) -> Model:
             seconds=tuple(sorted(seconds)),
             default_size=Size.parse(row.default_size),
             default_seconds=row.default_seconds,
-            features=frozenset(row.features),
+            features=frozenset(row.features) | frozenset(row.requires),
+            requires=row.requires,
             prices=tuple(_price(price) for price in row.prices),
             prompt_max=row.prompt_max,
             max_side=row.max_side,
             first_frame_exact=row.first_frame_exact,
+            max_references=row.max_references,
+            max_characters=row.max_characters,
+            source_files=frozenset(row.source_files),
+            max_extensions=row.max_extensions,
+            max_total_seconds=row.max_total_seconds,
             sound=row.sound,
             source=row.source,
             read=row.read,
@@ -185,6 +206,7 @@ def _model(provider: str, row: ModelRow, where: str) -> Model:
             note=row.note,
             deadline_s=row.deadline_s,
             deterministic=row.deterministic,
+            trained=row.trained,
         )
     except ValueError as error:
         raise ConfigError(f"{where}: {row.name}: {error}") from error
@@ -215,6 +237,7 @@ def open_model(model_id: ModelId, usd_per_second: Decimal | None) -> Model:
         default_size=Size(1280, 720),
         default_seconds=8,
         features=frozenset(Feature),
+        source_files=frozenset({SourceKind.EDIT, SourceKind.EXTEND}),
         prices=(Price(usd_per_second=usd_per_second),) if usd_per_second is not None else (),
         max_side=8192,
     )

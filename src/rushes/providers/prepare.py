@@ -13,7 +13,15 @@ from enum import StrEnum
 
 from rushes.errors import Unsupported
 from rushes.providers.catalog import Feature, Model
-from rushes.video import Adjustment, MediaRef, Size, SourceKind, VideoRequest
+from rushes.video import Adjustment, MediaRef, Size, SourceKind, SourceVideo, VideoRequest
+
+IN_WORDS = {SourceKind.REMIX: "A remix", SourceKind.EDIT: "An edit", SourceKind.EXTEND: "An extension"}
+
+HOW_TO_ADD = {
+    Feature.FIRST_FRAME: "a first_frame (--image)",
+    Feature.LAST_FRAME: "a last_frame (--last-image)",
+    Feature.REFERENCES: "one or more references (--reference)",
+}
 
 
 class Misfit(StrEnum):
@@ -65,8 +73,11 @@ def prepare(
     _check_model(model, today)
     _check_prompt(request, model)
     _check_features(request, model)
+    model = _check_source(request, model, misfit, ours)
     size, size_notes, crop = _fit_size(request, model, misfit, "size" in ours)
     seconds, seconds_notes, trim = _fit_seconds(request, model, misfit, "seconds" in ours)
+    if trim is not None and request.source is not None and request.source.kind is SourceKind.EXTEND:
+        trim += request.source.seconds  # what comes back is the whole
     first, first_notes = _fit_frame("first_frame", request.first_frame, size, model, misfit)
     last, last_notes = _fit_frame("last_frame", request.last_frame, size, model, misfit)
     return Prepared(
@@ -103,6 +114,7 @@ def _check_features(request: VideoRequest, model: Model) -> None:
         Feature.FIRST_FRAME: request.first_frame is not None,
         Feature.LAST_FRAME: request.last_frame is not None,
         Feature.REFERENCES: bool(request.references),
+        Feature.CHARACTERS: bool(request.characters),
         Feature.SEED: request.seed is not None,
         Feature.NEGATIVE_PROMPT: request.negative_prompt is not None,
         Feature.REMIX: request.source is not None and request.source.kind is SourceKind.REMIX,
@@ -116,6 +128,50 @@ def _check_features(request: VideoRequest, model: Model) -> None:
     if missing:
         offers = ", ".join(sorted(model.features)) or "a prompt only"
         raise Unsupported(f"{model.id} does not take {', '.join(missing)}. It takes: {offers}.")
+    if lacking := [HOW_TO_ADD[feature] for feature in model.requires if not asked[feature]]:
+        raise Unsupported(f"{model.id} makes nothing from a prompt alone. Add {' and '.join(lacking)}.")
+    for what, given, most in (
+        ("references", request.references, model.max_references),
+        ("characters", request.characters, model.max_characters),
+    ):
+        if len(given) > most:
+            raise Unsupported(f"{model.id} takes at most {most} {what}, not {len(given)}.")
+
+
+def _check_source(request: VideoRequest, model: Model, misfit: Misfit, ours: Collection[str]) -> Model:
+    """Refuse what cannot be asked of an earlier video. Returns the model as far as that video leaves it a choice."""
+    source = request.source
+    if source is None:
+        return model
+    if source.kind is SourceKind.EXTEND:
+        _check_extension(request, source, model, misfit, ours)
+        lengths = model.seconds
+    else:
+        lengths = (source.seconds,)
+    size_kept = request.size in (None, source.size) or "size" in ours
+    seconds_kept = request.seconds is None or "seconds" in ours or source.kind is SourceKind.EXTEND
+    if misfit is Misfit.STRICT and not (size_kept and (seconds_kept or request.seconds == source.seconds)):
+        kept = "size" if source.kind is SourceKind.EXTEND else f"length ({source.seconds} s) and size"
+        raise Unsupported(f"{IN_WORDS[source.kind]} keeps the {kept} ({source.size}) of its source. Leave that out.")
+    default_s = lengths[0] if len(lengths) == 1 else model.default_seconds
+    return replace(model, sizes=(source.size,), default_size=source.size, seconds=lengths, default_seconds=default_s)
+
+
+def _check_extension(
+    request: VideoRequest, source: SourceVideo, model: Model, misfit: Misfit, ours: Collection[str]
+) -> None:
+    if request.first_frame or request.last_frame or request.references or request.characters:
+        raise Unsupported("An extension goes on from its source: it takes no pictures and no characters beside it.")
+    if model.max_extensions is not None and source.extensions >= model.max_extensions:
+        raise Unsupported(
+            f"{source.video_id} has been extended {source.extensions} times; {model.id} allows {model.max_extensions}."
+        )
+    added, *_ = _fit_seconds(request, model, misfit, "seconds" in ours)  # what is bought, not what is asked
+    total = source.seconds + added
+    if model.max_total_seconds is not None and total > model.max_total_seconds:
+        raise Unsupported(
+            f"Extended, {source.video_id} would last {total} seconds; {model.id} allows {model.max_total_seconds}."
+        )
 
 
 def _fit_size(

@@ -1,11 +1,11 @@
 """All providers of one App: which there are, which is meant by a model id, which to take when none is named."""
 
 import difflib
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
 
 from rushes import plugins
 from rushes.config import Settings
@@ -15,6 +15,8 @@ from rushes.media.children import Children
 from rushes.providers.base import Context, Provider
 from rushes.providers.catalog import Catalog, Model, Price, open_model, read_extra, read_table
 from rushes.video import SHORT_NAMES, MediaRef, ModelId
+
+log = logging.getLogger(__name__)
 
 GROUP = "rushes.providers"
 PACKAGE = "rushes.providers"
@@ -29,6 +31,7 @@ class Choice:
 
     model: Model
     asked: str
+    fallbacks: tuple[Model, ...] = ()  # to be tried in this order when the one before provably did not accept
     notes: tuple[str, ...] = ()
 
 
@@ -61,9 +64,7 @@ class Registry:
     @cached_property
     def catalog(self) -> Catalog:
         """The models of every table, then those of `[catalog] extra`, which may replace them."""
-        known = Catalog().merged(
-            model for plugin in self._ordered() for model in read_table(plugin.name, plugin.target.rpartition(".")[0])
-        )
+        known = Catalog().merged(model for plugin in self._ordered() for model in _models_of(plugin))
         extra = self._settings.catalog.extra
         return known.merged(read_extra(Path(extra).expanduser())) if extra else known
 
@@ -83,7 +84,10 @@ class Registry:
             kind = self._settings.provider(name).kind or name
             if name not in self._plugins and kind == name:
                 raise self._unknown_provider(name)
-            loaded = cast(type[Provider], plugins.pick(kind, self._plugins, "kind of provider").load())
+            plugin = plugins.pick(kind, self._plugins, "kind of provider")
+            loaded = plugin.load()
+            if not (isinstance(loaded, type) and issubclass(loaded, Provider)):
+                raise ConfigError(f"The plugin {kind} of {plugin.distribution} names {plugin.target}: no Provider.")
             context = Context(
                 name=name,
                 settings=self._settings,
@@ -100,6 +104,8 @@ class Registry:
     def model(self, model_id: ModelId) -> Model:
         """What is known of a model. Raises UnknownModel naming the nearest, ConfigError for an unknown provider."""
         provider = self.provider(model_id.provider)
+        if (own := provider.model_of(model_id, self.catalog)) is not None:
+            return own
         kind = provider.name
         section = self._settings.provider(model_id.provider)
         known = self.catalog.models.get(model_id) or self.catalog.models.get(ModelId(kind, model_id.model))
@@ -108,31 +114,45 @@ class Registry:
             if slip or not provider.serves_unlisted:
                 raise self._unknown_model(model_id, kind)
             return open_model(model_id, section.usd_per_second)
-        known = replace(known, id=model_id)
+        known = provider.offered(replace(known, id=model_id))
         if section.usd_per_second is not None:
             known = replace(known, prices=(Price(usd_per_second=section.usd_per_second),))
         return known
 
-    def choose(self, asked: str | None) -> Choice:
-        """The model for a name, an alias, or nothing at all. Raises ConfigError or UnknownModel.
+    def choose(self, asked: str | None, fallback: Sequence[str] = ()) -> Choice:
+        """The model for a name, an alias, or nothing at all, and those to fall back to. Raises ConfigError.
 
-        When none is named: the default of the settings, else the first provider in order that can serve, else draft.
+        When none is named: the default of the settings, else the first provider in order that can serve, then the
+        others that are named in `[defaults] order`; else draft. Raises UnknownModel for any name that is not known.
         """
-        name = asked or self._settings.defaults.model
-        if name:
-            return Choice(model=self.model(self._parse(self._settings.aliases.get(name, name))), asked=name)
+        further = [model for name in fallback for model in self._named(name)]
+        if name := asked or self._settings.defaults.model:
+            first, *others = [*self._named(name), *further]
+            return Choice(model=first, asked=name, fallbacks=_others(first, others))
         notes: list[str] = []
+        found: list[Model] = []
         for provider_name in self.names():
-            if provider_name == DRAFT.provider:
+            if provider_name == DRAFT.provider or (found and provider_name not in self._settings.defaults.order):
                 continue
             can = self.provider(provider_name).availability()
             default = self._default_model(provider_name)
             if can.usable and default is not None:
-                return Choice(model=default, asked=str(default.id), notes=tuple(notes))
-            if can.configured and can.reason:
+                found.append(default)
+            elif can.configured and can.reason and not found:
                 notes.append(can.reason)
-        notes.append("No provider is set up, so this is made by draft, the offline animatic. See: rushes providers")
-        return Choice(model=self.model(DRAFT), asked=str(DRAFT), notes=tuple(notes))
+        if not found:
+            notes.append("No provider is set up, so this is made by draft, the offline animatic. See: rushes providers")
+            found.append(self.model(DRAFT))
+        first, *others = [*found, *further]
+        return Choice(model=first, asked=str(first.id), fallbacks=_others(first, others), notes=tuple(notes))
+
+    def _named(self, name: str) -> list[Model]:
+        """The model of a name, or the models of an alias that names several."""
+        stands_for = self._settings.aliases.get(name, name)
+        names = (stands_for,) if isinstance(stands_for, str) else stands_for
+        if not names:
+            raise ConfigError(f"The alias {name!r} in [aliases] names no model.")
+        return [self.model(self._parse(each)) for each in names]
 
     def _default_model(self, provider_name: str) -> Model | None:
         short = SHORT_NAMES.get(provider_name)
@@ -168,6 +188,23 @@ class Registry:
         near = self._nearest_model(model_id, kind, 0.4)
         hint = f"Did you mean {ModelId(model_id.provider, near)}?" if near else f"It has: {', '.join(offered)}."
         return UnknownModel(f"{model_id.provider} has no model {model_id.model!r}. {hint}")
+
+
+def _models_of(plugin: plugins.Plugin) -> list[Model]:
+    """The table of a plugin. A broken one of somebody else's takes nothing from the others: it has no models."""
+    try:
+        return read_table(plugin.name, plugin.package)
+    except Exception as error:
+        if plugin.distribution is None:
+            raise
+        facts = {"plugin": plugin.name, "distribution": plugin.distribution, "cause": str(error)}
+        log.warning("plugin.table_unreadable", extra=facts)
+        return []
+
+
+def _others(first: Model, models: Iterable[Model]) -> tuple[Model, ...]:
+    """The models beside the first, each once, in order."""
+    return tuple({model.id: model for model in models if model.id != first.id}.values())
 
 
 class UnknownProvider(ConfigError, UnknownModel):
