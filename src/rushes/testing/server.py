@@ -4,24 +4,30 @@ The protocol fakes are built on it. It works beside any event loop, and for sync
 strictly (a sloppy reader would hide our mistakes), speaks keep-alive and chunked bodies, and serves ranges.
 """
 
+import functools
+import hashlib
 import json
 import select
 import socket
 import struct
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import TCPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from rushes.testing.faults import Fault, Trouble
+from rushes.testing.account_book import AccountBook
+from rushes.testing.faults import Fault, Faults, Trouble
 
+ON_PURPOSE = "This is a fault made on purpose."
 WEB_PAGE = b"<!doctype html><html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 
 
@@ -302,6 +308,131 @@ class FakeServer(ABC):
         # Open exchanges may wait for a client in this very loop.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self.stop)
+
+
+class Refused(Exception):
+    """The request is answered with this. Fakes raise it wherever they find that something is wrong."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+@dataclass(slots=True, kw_only=True)
+class TimedJob:
+    """What was accepted and takes its time. Fakes add what they must show of it."""
+
+    job_s: float
+    started: float = field(default_factory=time.monotonic)
+
+    def share(self) -> float:
+        """How much of it is done, 0 to 1."""
+        return 1.0 if self.job_s <= 0 else min(1.0, (time.monotonic() - self.started) / self.job_s)
+
+    @property
+    def done(self) -> bool:
+        return self.share() >= 1.0
+
+
+AnyJob = TypeVar("AnyJob", bound=TimedJob)
+
+
+class BookedServer(FakeServer, Generic[AnyJob]):
+    """A fake that misbehaves as its faults say, and counts every create: what the protocol fakes are built on.
+
+    Subclasses say which operation a request is, carry it out or raise `Refused`, put what they accept into `jobs`, and
+    charge the book for it.
+    """
+
+    def __init__(self, *, port: int = 0, book: AccountBook | Path | None = None) -> None:
+        super().__init__(port=port)
+        self.book = book if isinstance(book, AccountBook) else AccountBook(book)
+        self.faults = Faults()
+        self.jobs: dict[str, AnyJob] = {}
+        self.lock = threading.Lock()  # around a look at `jobs` and the charge that follows from it
+
+    @abstractmethod
+    def operation_of(self, received: Received) -> str | None:
+        """One of `Faults.OPERATIONS`, a word of the fake's own, or None: no such route."""
+
+    @abstractmethod
+    def check_key(self, received: Received, operation: str | None) -> None:
+        """Raise Refused for a request that shows no key, or a wrong one. It comes before any fault."""
+
+    @abstractmethod
+    def answer(self, received: Received, operation: str, fault: Fault | None) -> Answer:
+        """Do as asked, or raise Refused. `fault` matters only where it is one of the dialect: `no_id`, `word`, ..."""
+
+    @abstractmethod
+    def refused_by(self, fault: Fault) -> Refused:
+        """The error of a fault of status, in the dialect's own shape."""
+
+    @abstractmethod
+    def moderated(self) -> Refused:
+        """A create that is refused for its content."""
+
+    def no_route(self, received: Received) -> Refused:
+        """What an unknown address is answered with."""
+        return Refused(Answer(404))
+
+    def shared_headers(self) -> Mapping[str, str]:
+        """What is in the head of every answer."""
+        return {}
+
+    def finish(self) -> None:
+        """Let every running job be done now."""
+        for job in list(self.jobs.values()):
+            job.job_s = 0.0
+
+    def serve(self, received: Received, exchange: Exchange) -> None:
+        self.requests.append(received)
+        operation = self.operation_of(received)
+        fault = self.faults.take(operation) if operation in Faults.OPERATIONS else None
+        if operation == "create":
+            self.book.arrived()
+        try:
+            answer = self._carried_out(received, operation, fault)
+        except Refused as refused:
+            answer = refused.answer
+        answer = replace(answer, headers={**self.shared_headers(), **answer.headers})
+        if fault is None:
+            exchange.send(answer)
+        else:
+            exchange.misbehave(fault, answer)
+
+    def _carried_out(self, received: Received, operation: str | None, fault: Fault | None) -> Answer:
+        """A create whose fault does not say `accepted` is never carried out; other calls with a status neither."""
+        self.check_key(received, operation)
+        if operation is None:
+            raise self.no_route(received)
+        if fault is None:
+            return self.answer(received, operation, None)
+        creating, by_status = operation == "create", fault.trouble is Trouble.STATUS
+        if by_status and not (creating and fault.accepted):
+            raise self._delayed(fault)
+        if creating and not fault.accepted:
+            if fault.trouble is Trouble.MODERATED:
+                raise self.moderated()
+            return Answer(200)  # never sent: the connection ends before it
+        answer = self.answer(received, operation, fault)
+        if by_status:
+            raise self._delayed(fault)
+        return answer
+
+    def _delayed(self, fault: Fault) -> Refused:
+        answer = self.refused_by(fault).answer
+        later = {"retry-after": fault.retry_after} if fault.retry_after is not None else {}
+        return Refused(replace(answer, headers={**answer.headers, **later}))
+
+
+def account_of(secret: str) -> str:
+    """Whom the book names as the payer: the key cannot be read from it."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:12]
+
+
+@functools.lru_cache(maxsize=32)
+def etag_of(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 def ranged(received: Received, body: bytes, etag: str, headers: Mapping[str, str]) -> Answer:
