@@ -1,7 +1,5 @@
 """The OpenAI provider against its fake: set-up, waiting, fetching, looking for lost creates."""
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,52 +17,20 @@ from rushes.errors import (
     ProviderError,
     Unsupported,
 )
-from rushes.providers.base import Provider, RemoteJob, Variant
-from rushes.providers.catalog import open_model, read_table
-from rushes.providers.openai import OpenAI
+from rushes.providers.base import RemoteJob, Variant
+from rushes.providers.catalog import open_model
+from rushes.providers.openai.provider import OpenAI
 from rushes.providers.prepare import Prepared
 from rushes.testing.bench import Inputs, fetched, opened, prepared
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault, Trouble
-from rushes.testing.server import Answer, Exchange, FakeServer, Received
+from rushes.testing.server import Answer
 from rushes.video import ModelId, Size, Status, VideoRequest
+from tests.providers.openai_bench import Scripted, asked, environment, usual
 
 pytestmark = pytest.mark.anyio
 
-SORA = ModelId("openai", "sora-2")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI(job_s=0.0) as fake:
-        yield fake
-
-
-class Scripted(FakeServer):
-    """Gives one answer to everything: for what other servers say."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__()
-        self.answer = answer
-
-    def serve(self, received: Received, exchange: Exchange) -> None:
-        exchange.send(self.answer)
-
-
-def environment(fake: FakeOpenAI, **more: str) -> dict[str, str]:
-    return {"OPENAI_API_KEY": fake.api_key or "", "OPENAI_BASE_URL": fake.base_url, **more}
-
-
-@asynccontextmanager
-async def usual(fake: FakeOpenAI, folder: Path, **options: Any) -> AsyncGenerator[Provider]:
-    async with opened(OpenAI, folder=folder, environment=environment(fake), **options) as provider:
-        yield provider
-
-
-def asked(prompt: str = "A cat", **changes: Any) -> Prepared:
-    model = next(model for model in read_table("openai") if model.id == SORA)
-    return prepared(VideoRequest(prompt=prompt, model=SORA, seconds=4, **changes), model)
 
 
 def on_own_server(**changes: Any) -> Prepared:
@@ -267,6 +233,7 @@ async def test_ids_with_slashes_are_one_part_of_the_path(fake: FakeOpenAI, tmp_p
     assert [request.raw_path for request in fake.requests] == [
         "/v1/videos/video_bGl0%2FZWxs%2BbQ%3D%3D%3Fx",
         "/v1/videos/video_bGl0%2FZWxs%2BbQ%3D%3D%3Fx/content",
+        "/v1/videos/video_bGl0%2FZWxs%2BbQ%3D%3D%3Fx",  # whether the job tells a link instead
     ]
 
 
@@ -281,8 +248,7 @@ async def test_ids_with_slashes_are_one_part_of_the_path(fake: FakeOpenAI, tmp_p
 )
 async def test_an_answer_that_hides_which_job_failed_fails_none(answer: Answer, tmp_path: Path) -> None:
     with Scripted(answer) as relay:
-        variables = {"OPENAI_API_KEY": "sk", "OPENAI_BASE_URL": relay.url}
-        async with opened(OpenAI, folder=tmp_path, environment=variables) as provider:
+        async with usual(relay, tmp_path) as provider:
             with pytest.raises(ProviderError) as caught:
                 await provider.poll(RemoteJob(id="video_1"))
 
@@ -293,8 +259,7 @@ async def test_an_answer_that_hides_which_job_failed_fails_none(answer: Answer, 
 async def test_any_good_status_is_an_accepted_create(status: int, tmp_path: Path) -> None:
     answer = Answer.json({"id": 17, "status": "pending", "progress": None, "object": "video"}, status)
     with Scripted(answer) as server:
-        variables = {"OPENAI_API_KEY": "sk", "OPENAI_BASE_URL": server.url}
-        async with opened(OpenAI, folder=tmp_path, environment=variables) as provider:
+        async with usual(server, tmp_path) as provider:
             assert (await provider.submit(asked(), "key-1")).id == "17"
 
 
@@ -309,8 +274,7 @@ async def test_any_good_status_is_an_accepted_create(status: int, tmp_path: Path
 )
 async def test_delete_reads_many_answers(answer: Answer, done: bool, tmp_path: Path) -> None:
     with Scripted(answer) as server:
-        variables = {"OPENAI_API_KEY": "sk", "OPENAI_BASE_URL": server.url}
-        async with opened(OpenAI, folder=tmp_path, environment=variables) as provider:
+        async with usual(server, tmp_path) as provider:
             assert await provider.delete(RemoteJob(id="v")) is done
 
 

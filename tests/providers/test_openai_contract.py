@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rushes.providers.openai import OpenAI
+from rushes.providers.openai.provider import OpenAI
 from rushes.testing.contract import ProviderContract
 from rushes.testing.fake_openai import FakeOpenAI
 

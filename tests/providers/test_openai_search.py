@@ -1,7 +1,6 @@
 """Looking for a lost create in the server's list: what is found, and what proves that nothing is there."""
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+import base64
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,37 +9,18 @@ import anyio
 import pytest
 
 from rushes.errors import ProviderError
-from rushes.providers.base import Findings, Provider, Search
+from rushes.providers.base import Findings, Search
 from rushes.providers.catalog import read_table
-from rushes.providers.openai import OpenAI
-from rushes.providers.openai_search import Lookout, Window, compare, window_of
-from rushes.providers.openai_wire import Listing, WireVideo
+from rushes.providers.openai.search import Lookout, Window, compare, window_of
+from rushes.providers.openai.wire import Listing, WireVideo
 from rushes.providers.prepare import Prepared
-from rushes.testing.bench import opened, prepared
+from rushes.testing.bench import prepared
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault
-from rushes.video import ModelId, VideoRequest
+from rushes.video import MediaRef, Size, SourceKind, SourceVideo, VideoRequest
+from tests.providers.openai_bench import SORA, asked, usual
 
-SORA = ModelId("openai", "sora-2")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI(job_s=0.0) as fake:
-        yield fake
-
-
-@asynccontextmanager
-async def usual(fake: FakeOpenAI, folder: Path) -> AsyncGenerator[Provider]:
-    environment = {"OPENAI_API_KEY": fake.api_key or "", "OPENAI_BASE_URL": fake.base_url}
-    async with opened(OpenAI, folder=folder, environment=environment) as provider:
-        yield provider
-
-
-def asked(prompt: str = "A cat") -> Prepared:
-    model = next(model for model in read_table("openai") if model.id == SORA)
-    return prepared(VideoRequest(prompt=prompt, model=SORA, seconds=4), model)
 
 
 def sought(known: frozenset[str] = frozenset(), sent_at: datetime | None = None) -> Search:
@@ -133,6 +113,83 @@ def listed(**changes: Any) -> WireVideo:
 )
 def test_which_listed_jobs_are_ours(changes: dict[str, Any], verdict: bool | None) -> None:
     assert compare(listed(**changes), asked(), WINDOW) is verdict
+
+
+ONE, TWO = f"video_{'1' * 48}", f"video_{'2' * 48}"
+PACKED = f"video_{base64.b64encode(f'litellm:custom_llm_provider:openai;model_id:;video_id:{ONE}'.encode()).decode()}"
+
+
+def from_video(kind: SourceKind, seconds: int | None = None, remote_id: str | None = ONE) -> Prepared:
+    """Asked of an earlier video of 8 seconds."""
+    media = None if remote_id else MediaRef(sha256="c", mime="video/mp4", size_bytes=1, width=1280, height=720)
+    source = SourceVideo(kind=kind, video_id="ours", size=Size(1280, 720), seconds=8, remote_id=remote_id, media=media)
+    model = next(model for model in read_table("openai") if model.id == SORA)
+    return prepared(VideoRequest(prompt="A cat", model=SORA, seconds=seconds, source=source), model)
+
+
+REMIX = from_video(SourceKind.REMIX)
+EDIT = from_video(SourceKind.EDIT)
+EXTENSION = from_video(SourceKind.EXTEND, 4)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changes", "verdict"),
+    [
+        (REMIX, {"seconds": "8", "remixed_from_video_id": ONE}, True),
+        (REMIX, {"seconds": "8", "remixed_from_video_id": TWO}, None),
+        (REMIX, {"seconds": "8", "remixed_from_video_id": PACKED}, True),
+        (REMIX, {"seconds": "8", "remixed_from_video_id": "another form"}, False),
+        (REMIX, {"seconds": "8", "remixed_from_video_id": None}, False),  # a plain create, or a server that tells none
+        (REMIX, {"seconds": "7", "remixed_from_video_id": ONE}, False),
+        (REMIX, {"prompt": None, "seconds": "5", "model": "of the source", "remixed_from_video_id": ONE}, False),
+        (REMIX, {"prompt": None, "remixed_from_video_id": TWO}, None),
+        (from_video(SourceKind.REMIX, remote_id=PACKED), {"seconds": "8", "remixed_from_video_id": ONE}, True),
+        (from_video(SourceKind.REMIX, remote_id=PACKED), {"seconds": "8", "remixed_from_video_id": TWO}, None),
+        (from_video(SourceKind.REMIX, remote_id="17"), {"seconds": "8", "remixed_from_video_id": TWO}, False),
+        (EDIT, {"seconds": "8"}, True),
+        (EDIT, {"seconds": "8", "remixed_from_video_id": ONE}, True),
+        (EDIT, {"seconds": "8", "remixed_from_video_id": TWO}, False),
+        (EDIT, {"seconds": "7"}, False),
+        (EDIT, {"prompt": None, "seconds": "5"}, False),
+        (EXTENSION, {"seconds": "12"}, True),
+        (EXTENSION, {"seconds": "4"}, False),  # the new part alone; or a plain create in the same words
+        (EXTENSION, {"seconds": "12", "remixed_from_video_id": TWO}, False),
+        (EXTENSION, {"prompt": None, "seconds": "12"}, False),
+        (EXTENSION, {"prompt": None, "seconds": "4"}, False),
+        (EXTENSION, {"prompt": None, "seconds": "8"}, None),
+        (EXTENSION, {"prompt": "A dog", "seconds": "12"}, None),
+        (from_video(SourceKind.EXTEND, 4, None), {"seconds": "12"}, True),
+        (asked(), {"seconds": "4", "remixed_from_video_id": ONE}, False),  # a remix; but who knows what others write
+    ],
+)
+def test_which_listed_jobs_came_from_our_video(wanted: Prepared, changes: dict[str, Any], verdict: bool | None) -> None:
+    assert compare(listed(**changes), wanted, WINDOW) is verdict
+
+
+@pytest.mark.parametrize(
+    ("kind", "matches"),
+    [(SourceKind.REMIX, 1), (SourceKind.EDIT, 2), (SourceKind.EXTEND, 2)],  # only of remixes the list tells the source
+)
+@pytest.mark.anyio
+async def test_a_lost_create_from_an_earlier_video_is_found(
+    kind: SourceKind, matches: int, fake: FakeOpenAI, tmp_path: Path
+) -> None:
+    async with usual(fake, tmp_path) as provider:
+
+        async def submitted(from_prompt: str) -> tuple[Prepared, str]:
+            earlier = await provider.submit(asked(from_prompt, seconds=8), "key-0")
+            wanted = from_video(kind, 4 if kind is SourceKind.EXTEND else None, earlier.id)
+            return wanted, (await provider.submit(wanted, "key-1")).id
+
+        await submitted("One")
+        wanted, lost = await submitted("Two")
+        search = Search(prepared=wanted, key="key-1", sent_at=datetime.now(UTC), known_ids=frozenset())
+        findings = await provider.find(search)
+
+    found = {remote.id for remote in findings.matches}
+    assert lost in found
+    assert len(found) == matches
+    assert findings.complete
 
 
 def test_a_shortened_prompt_is_only_a_perhaps() -> None:

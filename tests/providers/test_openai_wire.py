@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from rushes.errors import Gone, Moderated, NoCredit, Rejected
+from rushes.errors import Gone, Moderated, NoCredit, NotOffered, Rejected
 from rushes.http import Reply
 from rushes.providers.catalog import open_model, read_table
-from rushes.providers.openai import NoSuchModel, OpenAI, api_root, classify, from_wire, to_wire
-from rushes.providers.openai_wire import Listing, WireVideo, read_status, read_wire_error
+from rushes.providers.openai.create import to_wire
+from rushes.providers.openai.errors import NoSuchModel, SourceGone, classify
+from rushes.providers.openai.provider import OpenAI, api_root, from_wire
+from rushes.providers.openai.wire import Listing, WireVideo, read_status, read_wire_error
 from rushes.providers.prepare import Prepared
 from rushes.testing.bench import Inputs, opened, prepared
 from rushes.testing.clips import picture
@@ -109,9 +111,10 @@ async def test_a_picture_goes_as_a_file_with_its_name_and_kind(tmp_path: Path) -
 
 
 def test_translation_needs_no_provider() -> None:
-    parts = to_wire(asked(seconds=4))
+    call = to_wire(asked(seconds=4))
 
-    assert parts[2] == ("seconds", (None, b"4"))
+    assert call.files is not None
+    assert call.files[2] == ("seconds", (None, b"4"))
 
 
 @pytest.mark.parametrize(
@@ -245,6 +248,8 @@ def test_moments_are_read_as_numbers_or_text(said: Any, moment: datetime | None)
         ({"detail": "Model mismatch"}, None, "Model mismatch"),
         ({"detail": [{"loc": ["body", "seconds"], "msg": "too long"}]}, None, "body.seconds: too long"),
         ({"detail": {"code": "busy", "message": "No."}}, "busy", "No."),
+        ({"detail": {"error": {"code": "content_filter", "message": "No."}}}, "content_filter", "No."),
+        ({"detail": {"error": "No."}}, None, "No."),
         ({"message": "No.", "code": 1113}, "1113", "No."),
         (["No."], None, '["No."]'),
         ("<html><style>x</style><body>Bad <b>gateway</b></body>", None, "Bad gateway"),
@@ -282,6 +287,30 @@ def test_a_refused_create_is_classified_by_what_the_server_says(status: int, err
     body = json.dumps({"error": error}).encode()
 
     found, _ = classify(Reply(status, {}, body, "create"), read_wire_error(body), "Check the key.")
+
+    assert found is kind
+
+
+@pytest.mark.parametrize(
+    ("step", "status", "message", "kind"),
+    [
+        ("remix", 404, "Video with id 'video_1' not found.", SourceGone),
+        ("edit", 404, "", SourceGone),
+        ("extend", 410, "expired", SourceGone),
+        ("remix", 404, "Not Found", NotOffered),
+        ("edit", 404, "Invalid URL (POST /v1/videos/edits)", NotOffered),
+        ("extend", 405, "Method Not Allowed", NotOffered),
+        ("characters", 404, "Not Found", NotOffered),
+        ("characters", 404, "", NotOffered),
+        ("remix", 400, "Video is not completed", None),
+        ("remix", 500, "not found", None),
+        ("poll", 404, "Not Found", None),
+    ],
+)
+def test_404_means_what_was_asked_for(step: str, status: int, message: str, kind: type | None) -> None:
+    body = json.dumps({"error": {"message": message}}).encode()
+
+    found, _ = classify(Reply(status, {}, body, step), read_wire_error(body), "Check the key.")
 
     assert found is kind
 

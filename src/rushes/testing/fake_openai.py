@@ -9,54 +9,64 @@ It prints its address; `POST /_fake/faults`, `GET /_fake/book`, `GET /_fake/requ
 """
 
 import argparse
-import functools
-import hashlib
 import json
 import os
 import secrets
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 from rushes.testing import clips
 from rushes.testing.account_book import AccountBook
-from rushes.testing.faults import Fault, Faults, Trouble
-from rushes.testing.openai_rules import BLOCKED, Refusal, check_picture, price_of, read_create
-from rushes.testing.server import Answer, Exchange, FakeServer, Received, ranged
+from rushes.testing.fake_openai_jobs import (
+    FakeCharacter,
+    FakeJob,
+    FakeSource,
+    edit_order,
+    extension_order,
+    id_in,
+    kind_of_create,
+    last_id_in,
+    named_source,
+    operation_of,
+    remix_order,
+    uploaded_source,
+)
+from rushes.testing.faults import Fault, Trouble
+from rushes.testing.openai_rules import (
+    BLOCKED,
+    NAME_MAX,
+    Fields,
+    Order,
+    Refusal,
+    check_characters,
+    check_picture,
+    create_order,
+    measured,
+    picture_in,
+    read_body,
+)
+from rushes.testing.server import (
+    ON_PURPOSE,
+    Answer,
+    BookedServer,
+    Exchange,
+    Part,
+    Received,
+    Refused,
+    account_of,
+    etag_of,
+    ranged,
+)
 
 API_KEY = "sk-fake-0123456789abcdef"
 
 
-@dataclass(slots=True)
-class FakeJob:
-    """One accepted job. Everything else is a matter of time."""
-
-    id: str
-    model: str
-    prompt: str
-    seconds: str
-    size: str
-    created: float  # Unix time by the fake's clock
-    started: float  # monotonic
-    job_s: float
-    failure: tuple[str, str] | None = None
-    served_as: int = 200  # the status that a look at the failed job gets
-    completed: float | None = None
-
-    def share(self) -> float:
-        """How much of it is done, 0 to 1."""
-        return 1.0 if self.job_s <= 0 else min(1.0, (time.monotonic() - self.started) / self.job_s)
-
-    @property
-    def done(self) -> bool:
-        return self.share() >= 1.0
-
-
-class FakeOpenAI(FakeServer):
+class FakeOpenAI(BookedServer[FakeJob]):
     """`strict` False makes it a server of one's own: any model, size, length and further field, and no prices."""
 
     def __init__(
@@ -73,19 +83,17 @@ class FakeOpenAI(FakeServer):
         clock_offset_s: float = 0.0,
         fps: int = 10,
     ) -> None:
-        super().__init__(port=port)
+        super().__init__(port=port, book=book)
         self.api_key = api_key
         self.job_s = job_s
         self.result_life_s = result_life_s
         self.poll_after_ms = poll_after_ms
-        self.book = book if isinstance(book, AccountBook) else AccountBook(book)
         self.strict = strict
         self.video_bytes = video_bytes
         self.clock_offset_s = clock_offset_s
         self.fps = fps
-        self.faults = Faults()
-        self.jobs: dict[str, FakeJob] = {}
-        self._lock = threading.Lock()
+        self.characters: dict[str, FakeCharacter] = {}
+        self.files: dict[str, bytes] = {}  # pictures that a request may name by `file_id`
 
     @property
     def base_url(self) -> str:
@@ -97,53 +105,18 @@ class FakeOpenAI(FakeServer):
         width, height = map(int, job.size.split("x"))
         return clips.clip(width, height, float(job.seconds), fps=self.fps, size_bytes=self.video_bytes)
 
-    def finish(self) -> None:
-        """Let every running job be done now."""
-        for job in list(self.jobs.values()):
-            job.job_s = 0.0
-
     # -- requests ----------------------------------------------------------------------------------------------------
 
     def serve(self, received: Received, exchange: Exchange) -> None:
         if received.path.startswith("/_fake/"):
             exchange.send(self._control(received))
             return
-        self.requests.append(received)
-        operation = operation_of(received)
-        fault = self.faults.take(operation) if operation else None
-        if operation == "create":
-            self.book.arrived()
-        answer = self._answer(received, operation, fault)
-        if fault is None:
-            exchange.send(answer)
-        else:
-            exchange.misbehave(fault, answer)
+        super().serve(received, exchange)
 
-    def _answer(self, received: Received, operation: str | None, fault: Fault | None) -> Answer:
-        try:
-            self._check_key(received)
-            if fault and fault.trouble is Trouble.STATUS and not (operation == "create" and fault.accepted):
-                raise _refusal_for(fault)
-            if fault and operation == "create" and not fault.accepted:
-                if fault.trouble is Trouble.MODERATED:
-                    raise Refusal(400, BLOCKED, code="moderation_blocked")
-                return Answer(200)  # never sent: the fault comes before it
-            answer = self._by_operation(received, operation, fault)
-            if fault and fault.trouble is Trouble.STATUS:
-                raise _refusal_for(fault)
-        except Refusal as refusal:
-            answer = refusal.answer
-        return Answer(answer.status, answer.body, {**answer.headers, **self._shared_headers()})
+    def operation_of(self, received: Received) -> str | None:
+        return operation_of(received)
 
-    def _shared_headers(self) -> dict[str, str]:
-        return {
-            "date": formatdate(time.time() + self.clock_offset_s, usegmt=True),
-            "x-request-id": f"req_{secrets.token_hex(8)}",
-            "openai-version": "2020-10-01",
-            "openai-processing-ms": "1",
-        }
-
-    def _check_key(self, received: Received) -> None:
+    def check_key(self, received: Received, operation: str | None) -> None:
         if self.api_key is None:
             return
         given = received.headers.get("authorization", "")
@@ -153,60 +126,130 @@ class FakeOpenAI(FakeServer):
             # Quoted back in full, as careless servers do: our messages must not repeat it.
             raise Refusal(401, f"Incorrect API key provided: {given.removeprefix('Bearer ')}.", code="invalid_api_key")
 
-    def _by_operation(self, received: Received, operation: str | None, fault: Fault | None) -> Answer:
+    def refused_by(self, fault: Fault) -> Refused:
+        codes = {401: "invalid_api_key", 404: "not_found", 429: "rate_limit_exceeded"}
+        return Refusal(fault.number, ON_PURPOSE, code=codes.get(fault.number))
+
+    def moderated(self) -> Refused:
+        return Refusal(400, BLOCKED, code="moderation_blocked")
+
+    def no_route(self, received: Received) -> Refused:
+        return Refusal(404, f"Invalid URL ({received.method} {received.path})")
+
+    def shared_headers(self) -> Mapping[str, str]:
+        return {
+            "date": formatdate(time.time() + self.clock_offset_s, usegmt=True),
+            "x-request-id": f"req_{secrets.token_hex(8)}",
+            "openai-version": "2020-10-01",
+            "openai-processing-ms": "1",
+        }
+
+    def answer(self, received: Received, operation: str, fault: Fault | None) -> Answer:
         match operation:
             case "create":
                 return self._create(received, fault)
             case "list":
                 return self._list(received, fault)
             case "poll":
-                return self._poll(_id_in(received), fault)
+                return self._poll(id_in(received), fault)
             case "download":
-                return self._content(received, _id_in(received))
+                return self._content(received, id_in(received))
             case "delete":
-                return self._delete(_id_in(received))
+                return self._delete(id_in(received))
+            case "create_character":
+                return self._create_character(received)
             case _:
-                raise Refusal(404, f"Invalid URL ({received.method} {received.path})")
+                return self._get_character(last_id_in(received))
 
     # -- operations --------------------------------------------------------------------------------------------------
 
     def _create(self, received: Received, fault: Fault | None) -> Answer:
-        fields, picture = read_create(received)
-        model = fields.get("model") or "sora-2"
-        size = fields.get("size") or "720x1280"
-        seconds = fields.get("seconds") or "4"
-        usd = price_of(fields, model, size, seconds, strict=self.strict)
-        if picture is not None:
-            check_picture(picture, size)
-        with self._lock:
+        """Whatever is paid for: a plain create, a remix, an edit, an extension."""
+        fields, file = read_body(received)
+        match kind_of_create(received):
+            case "remix":
+                order = remix_order(fields, file, self._source(id_in(received)), strict=self.strict)
+            case "edits":
+                order = edit_order(fields, self._source_in(fields, file), strict=self.strict)
+            case "extensions":
+                order = extension_order(fields, self._source_in(fields, file), strict=self.strict)
+            case _:
+                order = create_order(fields, strict=self.strict)
+                check_characters(fields, self.characters)
+                picture = picture_in(fields, file, self.files)
+                if picture is not None:
+                    check_picture(picture, order.size)
+        return self._accept(order, received, fault)
+
+    def _source_in(self, fields: Fields, file: Part | None) -> FakeSource:
+        remote_id = named_source(fields, file)
+        if remote_id is not None:
+            return self._source(remote_id)
+        assert file is not None
+        return uploaded_source(fields, file)
+
+    def _source(self, remote_id: str) -> FakeSource:
+        """An earlier video, which must be finished and still there."""
+        job = self._job(remote_id)
+        if self._shown(job)["status"] != "completed":
+            raise Refusal(400, f"Video '{remote_id}' is not completed.", code="invalid_value", param="video_id")
+        self._check_not_expired(job)
+        return FakeSource.of(job)
+
+    def _accept(self, order: Order, received: Received, fault: Fault | None) -> Answer:
+        """Charge it and begin it, in one step that nothing can come between."""
+        with self.lock:
             newest = next(reversed(self.jobs.values()), None)
             again = newest is not None and fault is not None and fault.trouble is Trouble.SAME_ID
             remote_id = newest.id if newest and again else f"video_{secrets.token_hex(24)}"
             self.book.charge(
                 remote_id=remote_id,
-                model=model,
-                seconds=int(seconds),
-                size=size,
-                usd=usd,
-                prompt=fields["prompt"],
+                model=order.model,
+                seconds=int(order.seconds),
+                size=order.size,
+                usd=order.usd,
+                prompt=order.prompt,
                 key=received.headers.get("idempotency-key"),
-                account=hashlib.sha256(received.headers.get("authorization", "").encode()).hexdigest()[:12],
+                account=account_of(received.headers.get("authorization", "")),
             )
             job = FakeJob(
                 id=remote_id,
-                model=model,
-                prompt=fields["prompt"],
-                seconds=seconds,
-                size=size,
+                model=order.model,
+                prompt=order.prompt,
+                seconds=order.length,
+                size=order.size,
                 created=time.time() + self.clock_offset_s,
-                started=time.monotonic(),
                 job_s=self.job_s,
+                remixed_from=order.remixed_from,
+                extensions=order.extensions,
             )
             self.jobs.setdefault(remote_id, job)
         shown = self._shown(job)
         if fault and fault.trouble is Trouble.NO_ID:
             del shown["id"]
         return Answer.json(shown)
+
+    def _create_character(self, received: Received) -> Answer:
+        """Not charged: no price was ever told."""
+        if received.mime != "multipart/form-data":
+            raise Refusal(400, "Invalid body: expected multipart/form-data.", code="invalid_type")
+        fields, file = read_body(received)
+        name = fields.pop("name", "")
+        if not isinstance(name, str) or not 1 <= len(name) <= NAME_MAX:
+            raise Refusal(400, f"Invalid 'name': 1 to {NAME_MAX} characters.", code="invalid_value", param="name")
+        if fields:
+            raise Refusal(400, "Unknown parameter.", code="unknown_parameter", param=next(iter(fields)))
+        if file is None:
+            raise Refusal(400, "Missing required parameter: 'video'.", code="missing_required_parameter", param="video")
+        measured(file)
+        made = FakeCharacter(f"char_{secrets.token_hex(16)}", name, time.time() + self.clock_offset_s)
+        self.characters[made.id] = made
+        return Answer.json(made.shown())
+
+    def _get_character(self, character_id: str) -> Answer:
+        if character_id not in self.characters:
+            raise Refusal(404, f"Character '{character_id}' not found.", code="not_found", param="character_id")
+        return Answer.json(self.characters[character_id].shown())
 
     def _job(self, remote_id: str) -> FakeJob:
         job = self.jobs.get(remote_id)
@@ -246,7 +289,7 @@ class FakeOpenAI(FakeServer):
             "prompt": job.prompt,
             "seconds": job.seconds,
             "size": job.size,
-            "remixed_from_video_id": None,
+            "remixed_from_video_id": job.remixed_from,
             "error": {"code": job.failure[0], "message": job.failure[1]} if job.failure else None,
         }
 
@@ -280,8 +323,7 @@ class FakeOpenAI(FakeServer):
         variant = received.query.get("variant", "video")
         if shown["status"] != "completed":
             raise Refusal(404, f"Video is not ready yet, use GET /v1/videos/{job.id} to check status.")
-        if time.time() + self.clock_offset_s > (job.completed or 0) + self.result_life_s:
-            raise Refusal(404, "The content of this video has expired.", code="not_found")
+        self._check_not_expired(job)
         if variant == "video":
             body, mime = self.content_of(job.id), "video/mp4"
         elif variant in ("thumbnail", "spritesheet"):
@@ -290,7 +332,11 @@ class FakeOpenAI(FakeServer):
             mime = "image/webp" if thumbnail else "image/jpeg"
         else:
             raise Refusal(400, f"Invalid value: '{variant}'.", code="invalid_value", param="variant")
-        return ranged(received, body, _etag(body), {"content-type": mime})
+        return ranged(received, body, etag_of(body), {"content-type": mime})
+
+    def _check_not_expired(self, job: FakeJob) -> None:
+        if time.time() + self.clock_offset_s > (job.completed or 0) + self.result_life_s:
+            raise Refusal(404, "The content of this video has expired.", code="not_found")
 
     def _delete(self, remote_id: str) -> Answer:
         self._job(remote_id)
@@ -321,41 +367,6 @@ class FakeOpenAI(FakeServer):
                 return Answer.json({"error": {"message": "no such control"}}, 404)
 
 
-def operation_of(received: Received) -> str | None:
-    """Which operation of the API a request is. Pure."""
-    steps = received.raw_path.partition("?")[0].strip("/").split("/")
-    match received.method, steps:
-        case "POST", ["v1", "videos"]:
-            return "create"
-        case "GET", ["v1", "videos"]:
-            return "list"
-        case "GET", ["v1", "videos", _]:
-            return "poll"
-        case "DELETE", ["v1", "videos", _]:
-            return "delete"
-        case (("GET" | "HEAD"), ["v1", "videos", _, "content"]):
-            return "download"
-        case _:
-            return None
-
-
-def _id_in(received: Received) -> str:
-    from urllib.parse import unquote
-
-    return unquote(received.raw_path.partition("?")[0].strip("/").split("/")[2])
-
-
-def _refusal_for(fault: Fault) -> Refusal:
-    headers = {"retry-after": fault.retry_after} if fault.retry_after is not None else {}
-    codes = {401: "invalid_api_key", 404: "not_found", 429: "rate_limit_exceeded"}
-    return Refusal(fault.number, "This is a fault made on purpose.", code=codes.get(fault.number), headers=headers)
-
-
-@functools.lru_cache(maxsize=32)
-def _etag(body: bytes) -> str:
-    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-
-
 def _described(request: Received) -> dict[str, Any]:
     described: dict[str, Any] = {
         "method": request.method,
@@ -369,6 +380,8 @@ def _described(request: Received) -> dict[str, Any]:
             | ({"text": part.text} if part.filename is None else {"size_bytes": len(part.data)})
             for part in request.parts
         ]
+    elif request.mime == "application/json":
+        described["body"] = request.body.decode("utf-8", "replace")
     return described
 
 

@@ -1,8 +1,10 @@
-"""The OpenAI Videos dialect: create, poll, fetch from `/content`, list, delete.
+"""The OpenAI Videos dialect: create, remix, edit, extend, characters, poll, fetch from `/content`, list, delete.
 
 The vendor ended its own service on 24 September 2026; what lives on is the dialect, spoken by servers that one runs
 oneself, by resellers and by gateways. They differ in small ways, so everything but `id` and `status` is optional
 when reading, and nothing but what was asked for is sent.
+
+A server that is named (`server = "sglang"`) is spoken to just as it likes: see `openai/servers.py`.
 
 An address with a path is kept as given; a bare host gets `/v1`. A slash at the end makes no difference.
 
@@ -10,48 +12,57 @@ Source: OpenAI's OpenAPI document of 2026-08-21, the `openai` packages 2.20 to 3
 (vLLM-Omni 0.30, SGLang 0.5.23, TensorRT-LLM, LiteLLM 1.109), read 2026-11-20.
 """
 
-import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import ClassVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import anyio
+from pydantic import ValidationError
 
 from rushes.errors import (
     AccessDenied,
     BadReply,
     ConfigError,
     Gone,
-    Moderated,
-    NoCredit,
     NotOffered,
     ProviderError,
     Rejected,
-    UnknownModel,
     Unsupported,
     Vanished,
 )
 from rushes.http import Body, Reply
 from rushes.providers.base import (
-    MODERATION_CODES,
     Asset,
     Availability,
+    Context,
     Doubt,
     Findings,
-    Promises,
     Provider,
     RemoteJob,
     Search,
     Variant,
     redacted,
 )
-from rushes.providers.openai_search import Lookout, window_of
-from rushes.providers.openai_wire import Listing, WireError, WireVideo, read_wire_error
+from rushes.providers.openai import results
+from rushes.providers.openai.create import (
+    Call,
+    character_parts,
+    check_character,
+    check_sendable,
+    file_of,
+    segment,
+    to_wire,
+)
+from rushes.providers.openai.errors import classify
+from rushes.providers.openai.results import from_wire, is_failed_job, poll_after_s
+from rushes.providers.openai.search import Lookout, window_of
+from rushes.providers.openai.servers import DIALECT, SERVERS, Server, ServerOptions, read_pictures
+from rushes.providers.openai.wire import Listing, WireCharacter, WireVideo, read_wire_error
 from rushes.providers.prepare import Prepared
-from rushes.video import JSON, Failure, Progress, Status
+from rushes.video import MediaRef, Progress, Status
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +71,9 @@ SHUT_DOWN = (
     "OpenAI shut its video API down on 24 September 2026. Set OPENAI_BASE_URL to a server that speaks it, "
     "or choose another model. See: rushes models"
 )
-OWN_FIELDS = ("prompt", "model", "seconds", "size", "input_reference")
-NO_CREDIT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"})
-NO_MODEL_CODES = frozenset({"model_not_found", "model_not_available", "model_not_supported"})
-SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+GOOD_CLIP_S = (1.5, 4.5)  # the vendor's guide: best at 2 to 4 seconds, no hard limit is told
 
+CANCEL_PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 PAGE = 100
 MAX_PAGES = 50
 
@@ -75,23 +84,11 @@ class ShutDown(Gone, ConfigError):
     code = "gone"
 
 
-class NoSuchModel(Rejected, UnknownModel):
-    """The server does not have the model that was asked for."""
-
-    code = "unknown_model"
-
-
-class OpenAIOptions(BaseModel):
+class OpenAIOptions(ServerOptions):
     """Names of its own in its section."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     organization: str | None = None
     project: str | None = None
-
-
-Part = tuple[str, tuple[None, bytes] | tuple[str, bytes, str]]
-"""One part of a multipart body: a field, or a file with its name and kind."""
 
 
 class OpenAI(Provider):
@@ -104,9 +101,18 @@ class OpenAI(Provider):
     base_url_vars = ("OPENAI_BASE_URL",)
     default_base_url = f"https://{DEAD_HOST}/v1"
     options_shape = OpenAIOptions
-    promises: ClassVar[Promises] = Promises(doubt=Doubt.LIST, deletes=True, result_life_s=3600.0)
+    promises = DIALECT.promises
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.promises = self.server.promises
 
     # -- set-up ------------------------------------------------------------------------------------
+
+    @property
+    def server(self) -> Server:
+        name = self._options.server
+        return SERVERS[name] if name else DIALECT
 
     @property
     def _own_section(self) -> bool:
@@ -116,8 +122,8 @@ class OpenAI(Provider):
     @property
     def base_url(self) -> str:
         if self._own_section:
-            return api_root(self.context.section.base_url or "")
-        return api_root(super().base_url)
+            return api_root(self.context.section.base_url or "", at_root=self.server.at_root)
+        return api_root(super().base_url, at_root=self.server.at_root)
 
     @property
     def key(self) -> str | None:
@@ -139,13 +145,17 @@ class OpenAI(Provider):
     def _dead(self) -> bool:
         return urlsplit(self.base_url).hostname == DEAD_HOST
 
+    @property
+    def _options(self) -> OpenAIOptions:
+        return OpenAIOptions.model_validate(self.options.model_dump())
+
     def _account_salt(self) -> str:
         # Jobs belong to a project: another project of the same key sees other ids.
         return "/".join(self._belongs_to().values())
 
     def _belongs_to(self) -> dict[str, str]:
         """The organization and project headers. The second variable of each pair is what OpenAI's packages read."""
-        options = OpenAIOptions.model_validate(self.options.model_dump())
+        options = self._options
         settings = self.context.settings
         organization, project = options.organization, options.project
         if not self._own_section:
@@ -177,25 +187,18 @@ class OpenAI(Provider):
     def check(self, prepared: Prepared) -> None:
         """Refuse what this dialect has no field for; a server of one's own may take any field in `extra`."""
         request = prepared.request
-        unsupported = {
-            "a last frame": request.last_frame is not None,
-            "reference pictures": bool(request.references),
-            "an earlier video as its source": request.source is not None,
-            "a switch for sound": request.audio is not None and self.serves_unlisted,
-        }
-        if missing := [words for words, asked in unsupported.items() if asked]:
+        if self.server is not DIALECT:
+            self.server.check(prepared)
+            if self.server.writes(prepared):
+                return
+        if request.audio is not None and self.serves_unlisted:
             raise Unsupported(
-                f"{request.model} cannot be given {' or '.join(missing)}: its API has no field for it. "
+                f"{request.model} cannot be given a switch for sound: its API has no field for it. "
                 f"If the server has one of its own, pass that in extra."
             )
-        if request.first_frame is not None and request.first_frame.mime not in SUFFIXES:
-            raise Unsupported(
-                f"{request.model} takes pictures as {', '.join(SUFFIXES)}, not {request.first_frame.mime}. Convert it."
-            )
+        check_sendable(prepared, self._options.encoding)
         if not self.serves_unlisted:
             super().check(prepared)
-        elif clash := next((name for name in request.extra if name in OWN_FIELDS), None):
-            raise Unsupported(f"extra may not set {clash}: the request itself has it.")
 
     async def ping(self) -> str:
         if self._dead:
@@ -215,18 +218,39 @@ class OpenAI(Provider):
     async def submit(self, prepared: Prepared, key: str) -> RemoteJob:
         self.check_ready()
         self.check(prepared)
-        first_frame = prepared.request.first_frame
-        picture = await self.context.read_input(first_frame) if first_frame else None
+        call = await self._call(prepared)
         # The vendor never honoured the key; another rushes does, and everybody else ignores the header.
-        reply = await self.create("/videos", files=to_wire(prepared, picture), headers={"idempotency-key": key})
+        headers = {"idempotency-key": key}
+        reply = await self.create(call.path, step=call.step, json=call.json, files=call.files, headers=headers)
         video = self._parsed(reply)
-        if not video.id:
-            raise self._bad_reply(reply, "The create was answered without an id")
-        return RemoteJob(id=video.id, expires_at=video.expires_at)
+        data = await results.keep(reply, video, self.context.folder, key, blocking=self.server.synchronous)
+        if not data and (self.server.synchronous or not video.id):
+            raise self._bad_reply(reply, "The create was answered without an id, or without the video")
+        return RemoteJob(id=video.id or key, expires_at=video.expires_at, data=data)
+
+    async def _call(self, prepared: Prepared) -> Call:
+        read = self.context.read_input
+        if self.server.writes(prepared):
+            return self.server.call(prepared, await read_pictures(prepared.request, read))
+        file = file_of(prepared.request)
+        return to_wire(prepared, await read(file) if file else None, self._options.encoding)
+
+    def checked(self, reply: Reply) -> Reply:
+        # A server that blocks until the end may tell of a failed video by any status: that is a result, no refusal.
+        if self.server.synchronous and reply.step == "create" and is_failed_job(reply, None):
+            return reply
+        return super().checked(reply)
+
+    def count(self, prepared: Prepared) -> int:
+        return self.server.count(prepared)
 
     async def poll(self, remote: RemoteJob) -> Progress:
-        reply = await self.api.send("GET", f"/videos/{_segment(remote.id)}", step="poll", timeout_s=30.0)
-        if not reply.ok and not _is_failed_job(reply, remote.id):
+        if kept := results.kept_in(remote):
+            return results.kept_progress(kept)
+        if self.server.synchronous:
+            raise Vanished(f"{self.label} keeps no jobs: its videos come with the answer to their create", step="poll")
+        reply = await self.api.send("GET", f"/videos/{segment(remote.id)}", step="poll", timeout_s=30.0)
+        if not reply.ok and not is_failed_job(reply, remote.id):
             raise self.error_of(reply)
         video = self._parsed(reply)
         if video.status is None:
@@ -234,29 +258,74 @@ class OpenAI(Provider):
         if video.status is Status.FAILED and not video.id:
             # A relay's own trouble may be told in these words too; a paid job is not failed on hearsay.
             raise self._bad_reply(reply, "The answer tells of a failure, but not of which job")
-        return from_wire(video, poll_after_s=_poll_after_s(reply.headers))
+        return from_wire(video, poll_after_s=poll_after_s(reply.headers))
 
     async def assets(self, remote: RemoteJob) -> tuple[Asset, ...]:
-        path = f"/videos/{_segment(remote.id)}/content"
+        if kept := results.kept_in(remote):
+            return results.kept_assets(kept, self.context.folder, self.base_url)
+        job = f"/videos/{segment(remote.id)}"
+        path = f"{job}/content"
+        if self.server.numbered:
+            told = (await self.read(job, step="assets")).json()
+            return results.as_assets(told, self.base_url) or results.numbered_assets(told, path)
+        video = Asset(path=path)  # no `variant=video`: SGLang reads the value as a number
+        if not self.server.pictures:
+            return (video,)
         return (
-            Asset(path=path),  # no `variant=video`: SGLang reads the value as a number
+            video,
             Asset(variant=Variant.THUMBNAIL, path=path, params={"variant": "thumbnail"}),
             Asset(variant=Variant.SPRITESHEET, path=path, params={"variant": "spritesheet"}),
         )
 
     @asynccontextmanager
     async def open(self, asset: Asset, *, offset: int = 0, etag: str | None = None) -> AsyncGenerator[Body]:
-        async with super().open(asset, offset=offset, etag=etag) as body:
+        async with AsyncExitStack() as stack:
+            try:
+                body = await stack.enter_async_context(super().open(asset, offset=offset, etag=etag))
+            except ProviderError as error:
+                told = await self._told_instead(asset, error)
+                body = await stack.enter_async_context(super().open(told, offset=offset, etag=etag))
             if asset.variant is not Variant.VIDEO and body.mime.startswith("video/"):
                 raise NotOffered(f"{self.label} has no {asset.variant}: it sent the video again", step="download")
             if body.mime in ("application/json", "text/html", "text/plain"):
                 raise BadReply(f"{self.label} sent {body.mime} instead of the {asset.variant}", step="download")
-            yield body
+            yield replace(body, chunks=results.no_error_page(body, self.label))
+
+    async def _told_instead(self, asset: Asset, error: ProviderError) -> Asset:
+        """The link that the job tells, when its content is not served; raises the error if it tells none."""
+        elsewhere = asset.variant is Variant.VIDEO and error.http_status in results.MAY_TELL_ELSEWHERE
+        if asset.path is None or not elsewhere:
+            raise error
+        reply = await self.api.send("GET", asset.path.removesuffix("/content"), step="assets")
+        links = results.as_assets(reply.json(), self.base_url) if reply.ok else ()
+        if asset.n < len(links):
+            return links[asset.n]
+        if error.http_status in self.server.not_ready:
+            raise Vanished(f"{self.label} has no file of it yet", step=error.step, http_status=error.http_status)
+        raise error
+
+    def release(self, remote: RemoteJob) -> None:
+        results.discard(results.kept_in(remote), self.context.folder)
 
     # -- where the vendor has them -----------------------------------------------------------------
 
+    async def cancel(self, remote: RemoteJob) -> bool:
+        """By deleting it, where that stops a job that runs. One that has ended meanwhile is left alone: it is paid."""
+        if not self.promises.cancels or (await self.poll(remote)).status.final:
+            return False
+        for pause_s in (*CANCEL_PAUSES_S, None):
+            try:
+                return await self.delete(remote)
+            except Rejected as error:
+                if error.http_status != 409 or pause_s is None:
+                    raise
+                await anyio.sleep(pause_s)  # it is still stopping, or writing its file
+        raise AssertionError("unreachable")
+
     async def delete(self, remote: RemoteJob) -> bool:
-        reply = await self.api.send("DELETE", f"/videos/{_segment(remote.id)}", step="delete")
+        if not self.promises.deletes:
+            return False  # without such a route even 404 would say nothing
+        reply = await self.api.send("DELETE", f"/videos/{segment(remote.id)}", step="delete")
         if reply.status == 404:
             return True
         if reply.status in (405, 501):
@@ -265,19 +334,39 @@ class OpenAI(Provider):
         # A Video with status "deleted", {"deleted": true} and an empty 204 all mean that it is done.
         return b'"deleted":false' not in reply.body.replace(b" ", b"")
 
+    async def create_character(self, name: str, clip: MediaRef) -> str:
+        """As the base class says. The vendor's price list has no line for it, so it counts as free (never tried live).
+
+        Its name must stand in the prompts that use it. Likenesses of people are refused unless the vendor allowed them.
+        """
+        self.check_ready()
+        check_character(name, clip, self.label)
+        if not GOOD_CLIP_S[0] <= (clip.seconds or 0.0) <= GOOD_CLIP_S[1]:
+            log.warning("character.unusual_length", extra={"seconds": clip.seconds, "best": "2 to 4"})
+        files = character_parts(name, await self.context.read_input(clip))
+        reply = await self.create("/videos/characters", step="characters", files=files)
+        try:
+            made = WireCharacter.model_validate(reply.json())
+        except ValidationError as error:
+            raise self._bad_reply(reply, "The answer is not a character") from error
+        if not made.id:
+            raise self._bad_reply(reply, "The character was answered without an id")
+        return made.id
+
     async def find(self, search: Search) -> Findings:
+        if self.promises.doubt is not Doubt.LIST:
+            return Findings()
         lookout: Lookout | None = None
         after: str | None = None
         for _ in range(MAX_PAGES):
-            params = {"limit": str(PAGE), "order": "desc"} | ({"after": after} if after else {})
             try:
-                reply = await self.read("/videos", step="list", params=params)
+                reply = await self.read("/videos", step="list", params=self.server.list_params(PAGE, after))
             except (NotOffered, Vanished, Rejected):
                 break  # no list here, or none that can be asked for like this: nothing is proven
             if lookout is None:
                 window = window_of(search.sent_at, self.create_timeout_s, reply.headers, datetime.now(UTC))
                 lookout = Lookout(search, window)
-            after = lookout.read(self._listing(reply))
+            after = lookout.read(self.server.read_list(self._listing(reply)))
             if after is None:
                 break
         return lookout.findings() if lookout else Findings()
@@ -295,8 +384,9 @@ class OpenAI(Provider):
         kind, advice = classify(reply, wire, self._key_advice())
         if kind is None:
             return error
+        words = error.message.rstrip(".") if advice.startswith(".") else error.message
         return kind(
-            f"{error.message}{advice}",
+            f"{words}{advice}",
             step=error.step,
             http_status=error.http_status,
             provider_code=error.provider_code,
@@ -338,90 +428,12 @@ PROVIDER = OpenAI
 # -- translation: pure -----------------------------------------------------------------------------
 
 
-def to_wire(prepared: Prepared, picture: bytes | None = None) -> list[Part]:
-    """The multipart body of a create: always multipart, in the order the vendor's own packages send.
+def api_root(address: str, *, at_root: bool = False) -> str:
+    """Where the paths hang: an address with a path is kept as given, a bare host gets `/v1`. Pure.
 
-    Seed and negative prompt are no fields of the vendor's; a request carries them only for models that take them.
+    `at_root`: they do not hang under `/v1`, which people copy along.
     """
-    request = prepared.request
-    fields: dict[str, JSON] = {
-        "prompt": request.prompt,
-        "model": request.model.model,
-        "seconds": request.seconds,
-        "size": str(request.size) if request.size else None,
-        "seed": request.seed,
-        "negative_prompt": request.negative_prompt,
-        **request.extra,
-    }
-    parts: list[Part] = [(name, (None, _text(value).encode())) for name, value in fields.items() if value is not None]
-    if picture is not None and request.first_frame is not None:
-        mime = request.first_frame.mime
-        parts.append(("input_reference", (f"input_reference.{SUFFIXES[mime]}", picture, mime)))
-    return parts
-
-
-def _text(value: JSON) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def from_wire(video: WireVideo, *, poll_after_s: float | None = None) -> Progress:
-    """A job as the server tells it, in our words. Unknown status words were read as still running."""
-    status = video.status or Status.IN_PROGRESS
-    failure = None
-    if status is Status.FAILED:
-        error = video.error or WireError()
-        failure = Failure(error.code or video.reason or "internal_error", error.message or "The server gave no reason.")
-    return Progress(
-        status=status,
-        percent=100.0 if status is Status.COMPLETED else video.progress,
-        failure=failure,
-        poll_after_s=None if status.final else poll_after_s,
-        expires_at=video.expires_at,
-        seconds=video.seconds,
-        size=video.size,
-    )
-
-
-def classify(reply: Reply, error: WireError, key_advice: str) -> tuple[type[ProviderError] | None, str]:
-    """The class for an error whose code or place says more than its status, and advice to add. Pure.
-
-    None: the status says it all.
-    """
-    said = {word.lower() for word in (error.code, error.type) if word}
-    creating = reply.step == "create"
-    if said & MODERATION_CODES:
-        return Moderated, ""
-    if said & NO_CREDIT_CODES or reply.status == 402:
-        return NoCredit, ""
-    if said & NO_MODEL_CODES and 400 <= reply.status < 500:
-        return NoSuchModel, ""
-    if reply.status == 401:
-        return AccessDenied, f" {key_advice}"
-    if creating and reply.status in (404, 405, 410):
-        return Gone, ". There is no such model, or no video API at this address: check base_url (OPENAI_BASE_URL)"
-    return None, ""
-
-
-def api_root(address: str) -> str:
-    """Where the paths hang: an address with a path is kept as given, a bare host gets `/v1`. Pure."""
     address = address.strip().rstrip("/")
+    if at_root:
+        return address.removesuffix("/v1").rstrip("/")
     return f"{address}/v1" if address and not urlsplit(address).path else address
-
-
-def _is_failed_job(reply: Reply, remote_id: str) -> bool:
-    """Whether an error answer is really a failed job: vLLM-Omni serves those with the failure's own status."""
-    try:
-        video = WireVideo.model_validate_json(reply.body)
-    except ValidationError:
-        return False
-    return video.status is Status.FAILED and (video.object == "video" or video.id == remote_id)
-
-
-def _poll_after_s(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("openai-poll-after-ms", "").strip()
-    return int(text) / 1000 if text.isdecimal() else None
-
-
-def _segment(remote_id: str) -> str:
-    """An id as one part of a path: LiteLLM's hold `/`, `+` and `=`."""
-    return quote(remote_id, safe="")

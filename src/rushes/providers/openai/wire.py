@@ -103,6 +103,7 @@ class WireError(Incoming):
     code: Text = None
     message: Text = None
     type: Text = None
+    param: Text = None
 
 
 def _error(value: Any) -> WireError | None:
@@ -127,6 +128,7 @@ class WireVideo(Incoming):
     size: Annotated[Size | None, BeforeValidator(_size)] = None
     created_at: Annotated[datetime | None, BeforeValidator(_moment)] = None
     expires_at: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    remixed_from_video_id: Text = None
     error: Annotated[WireError | None, BeforeValidator(_error)] = None
 
     @model_validator(mode="before")
@@ -140,6 +142,12 @@ class WireVideo(Incoming):
             if sent.get(name) is None and other in sent:
                 named[name] = sent[other]
         return {**sent, **named}
+
+
+class WireCharacter(Incoming):
+    """A character; the vendor's own description lets its id be null."""
+
+    id: Text = None
 
 
 class Listing(Incoming):
@@ -180,7 +188,8 @@ def read_wire_error(body: bytes) -> WireError:
         return error
     detail = sent.get("detail")
     if isinstance(detail, Mapping):
-        return _error(cast(Any, detail)) or WireError()
+        inside = cast(Mapping[str, Any], detail)
+        return _error(inside.get("error")) or _error(inside) or WireError()  # some wrap an envelope in it
     if isinstance(detail, list):
         return WireError(message="; ".join(map(_complaint, cast(list[Any], detail))))
     words = detail if isinstance(detail, str) else sent.get("message")

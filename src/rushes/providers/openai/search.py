@@ -4,6 +4,8 @@ Two mistakes are possible, and they do not weigh the same: a wrong "not there" b
 asks a person. So every doubt here goes to "perhaps".
 """
 
+import base64
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -11,13 +13,14 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from rushes.providers.base import Findings, RemoteJob, Search
-from rushes.providers.openai_wire import Listing, WireVideo
+from rushes.providers.openai.wire import Listing, WireVideo
 from rushes.providers.prepare import Prepared
-from rushes.video import Size
+from rushes.video import Size, SourceKind, SourceVideo, made_seconds
 
 SKEW_KNOWN = timedelta(seconds=60)  # clocks compared by the Date header: what is left is its resolution and latency
 SKEW_UNKNOWN = timedelta(minutes=5)
 LATE = timedelta(minutes=5)  # a slow server may accept long after we stopped waiting
+VENDOR_ID = re.compile(r"video_[0-9a-f]{48}")
 SHORTENED = 20  # characters that a shortened prompt still has, to be taken for the beginning of ours
 
 
@@ -99,16 +102,23 @@ def compare(video: WireVideo, prepared: Prepared, window: Window) -> bool | None
     same_prompt = _same_prompt(video.prompt, request.prompt)
     if same_prompt is None:
         return None
+    same_origin = _same_origin(video.remixed_from_video_id, request.source)
+    if same_origin is None:
+        return None
     same_model = video.model is None or video.model == request.model.model
-    same_seconds = video.seconds is None or video.seconds == request.seconds
+    same_seconds = video.seconds is None or video.seconds == made_seconds(request)
     same_size = video.size is None or video.size == request.size
     if not same_prompt:
+        if request.source is not None and request.source.kind is not SourceKind.EXTEND:
+            return False  # model, size and length are those that the server took from the source
         # Self-hosted servers count the frames they made: near the length and size asked for is near enough.
-        close_seconds = same_seconds or abs((video.seconds or 0) - (request.seconds or 0)) <= 1
+        # Of an extension some may tell the length of the new part alone.
+        lengths = (made_seconds(request) or 0, request.seconds or 0)
+        close_seconds = same_seconds or any(abs((video.seconds or 0) - length) <= 1 for length in lengths)
         close_size = same_size or _close(video.size, request.size)
         return False if close_seconds and close_size and _related(video.model, request.model.model) else None
     dated = video.created_at is not None and video.created_at <= window.closes
-    return dated and same_model and same_seconds and same_size
+    return dated and same_origin and same_model and same_seconds and same_size
 
 
 def _same_prompt(said: str | None, asked: str) -> bool | None:
@@ -120,6 +130,33 @@ def _same_prompt(said: str | None, asked: str) -> bool | None:
         return True
     beginning = said.rstrip(".…")
     return False if len(beginning) >= SHORTENED and asked.startswith(beginning) else None
+
+
+def _same_origin(said: str | None, source: SourceVideo | None) -> bool | None:
+    """Whether the job that a listed one was remixed from is ours: True fits; False not told, or not to be compared;
+    None another.
+
+    The vendor tells it of remixes alone: nothing is documented for edits and extensions, so what is told of them
+    proves nothing, and neither does silence.
+    """
+    if source is None or source.kind is not SourceKind.REMIX:
+        return said is None or (source is not None and said == source.remote_id)
+    if said is None or source.remote_id is None:
+        return False
+    said, ours = _original_id(said), _original_id(source.remote_id)
+    if said == ours:
+        return True
+    # Ids of one form can be compared. A relay may tell the id of whoever works behind it, in another form.
+    return None if VENDOR_ID.fullmatch(said) and VENDOR_ID.fullmatch(ours) else False
+
+
+def _original_id(remote_id: str) -> str:
+    """LiteLLM packs the id of the provider behind it into its own, and not always in the same way."""
+    with suppress(ValueError):
+        packed = base64.b64decode(remote_id.removeprefix("video_"), validate=True).decode()
+        if match := re.search(r"(?:^|;)video_id:([^;]+)", packed):
+            return match[1]
+    return remote_id
 
 
 def _close(one: Size | None, other: Size | None) -> bool:
