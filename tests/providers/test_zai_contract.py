@@ -1,0 +1,110 @@
+"""The Z.ai provider keeps the provider contract, on both hosts."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rushes.config import ProviderSettings
+from rushes.providers.base import Provider
+from rushes.providers.catalog import Feature, Model
+from rushes.providers.zai.provider import Zai
+from rushes.testing.bench import Inputs, opened, prepared
+from rushes.testing.clips import picture
+from rushes.testing.contract import ProtocolFake, ProviderContract
+from rushes.testing.fake_zai import FakeZai
+from rushes.video import Reference, VideoRequest
+
+MAINLAND_ONLY = ("cogvideox-2", "cogvideox-flash")
+
+
+class ZaiContract(ProviderContract):
+    """What both hosts share: the prices are told with the pictures that a model cannot do without."""
+
+    inputs: Inputs
+
+    @pytest.fixture(autouse=True)
+    def pictures(self, tmp_path: Path) -> Iterator[None]:
+        self.inputs = Inputs(tmp_path)
+        yield
+
+    def opened(
+        self,
+        fake: ProtocolFake,
+        folder: Path,
+        *,
+        create_timeout_s: float | None = None,
+        changes: Mapping[str, str] | None = None,
+    ) -> AbstractAsyncContextManager[Provider]:
+        environment = {**self.environment(fake), **(changes or {})}
+        section = ProviderSettings(create_timeout_s=create_timeout_s) if create_timeout_s else None
+        return opened(Zai, folder=folder, environment=environment, section=section, inputs=self.inputs)
+
+    def environment(self, fake: Any) -> Mapping[str, str]:
+        assert self.key_variable is not None
+        return {self.key_variable: fake.api_key, "ZAI_BASE_URL": fake.base_url}
+
+    def smallest(self, model: Model, **changes: Any) -> VideoRequest:
+        """A request with just the pictures that the model wants."""
+        frame = self.inputs.add(picture(320, 180), "image/png", 320, 180)
+        pictures: dict[str, Any] = {
+            Feature.FIRST_FRAME: {"first_frame": frame},
+            Feature.LAST_FRAME: {"last_frame": frame},
+            Feature.REFERENCES: {"references": (Reference(media=frame),)},
+        }
+        for feature in model.requires:
+            changes |= pictures[feature]
+        return VideoRequest(prompt="price", model=model.id, seconds=model.seconds[0], **changes)
+
+    async def test_what_is_charged_is_what_the_table_says(self, fake: ProtocolFake, tmp_path: Path) -> None:
+        async with self.opened(fake, tmp_path) as provider:
+            for listed in self.models():
+                model = provider.offered(listed)
+                for size in model.sizes:
+                    asked = prepared(self.smallest(model, size=size), model)
+                    remote = await provider.submit(asked, f"{model.id} {size}")
+                    fake.finish()
+                    cost = provider.cost(model, asked, await provider.poll(remote))
+
+                    entry = fake.book.entries[-1]
+                    assert (entry.model, entry.size) == (model.id.model, str(size))
+                    self.compare(asked.estimate_usd, cost, entry.usd)
+
+    def compare(self, estimate: Decimal | None, cost: Decimal | None, charged: Decimal) -> None:
+        assert (estimate, cost) == (charged, charged)
+
+
+class TestZaiContract(ZaiContract):
+    kind = Zai
+    model = "cogvideox-3"
+    key_variable = "ZAI_API_KEY"
+    misspelt_extra = ("qualty", "quality")
+
+    def make_fake(self) -> FakeZai:
+        return FakeZai(job_s=0.2)
+
+    def models(self) -> list[Model]:
+        return [model for model in super().models() if model.id.model not in MAINLAND_ONLY]
+
+
+class TestZaiMainlandContract(ZaiContract):
+    kind = Zai
+    model = "cogvideox-flash"
+    key_variable = "ZHIPUAI_API_KEY"
+    misspelt_extra = ("watermark", "watermark_enabled")
+
+    def make_fake(self) -> FakeZai:
+        return FakeZai(job_s=0.2, mainland=True)
+
+    def compare(self, estimate: Decimal | None, cost: Decimal | None, charged: Decimal) -> None:
+        assert (estimate, cost) == (None, None), "billed in yuan: unknown, which is not free"
+
+
+def test_both_hosts_are_held_to_every_model() -> None:
+    offered = {model.id.model for model in TestZaiContract().models()}
+
+    assert offered | set(MAINLAND_ONLY) == {model.id.model for model in TestZaiMainlandContract().models()}
+    assert TestZaiContract().models()[0].id.model == "cogvideox-3", "the default of the provider"
