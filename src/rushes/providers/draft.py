@@ -111,7 +111,10 @@ class Draft(Provider):
             fail=extra.fail,
         )
         data: Mapping[str, JSON] = order.model_dump()
-        return RemoteJob(id=f"draft_{hashlib.sha256(key.encode()).hexdigest()[:24]}", data=data)
+        remote = RemoteJob(id=f"draft_{hashlib.sha256(key.encode()).hexdigest()[:24]}", data=data)
+        if not order.latency_s and order.fail is None:
+            self._begin(remote, order, self._render_of(remote))
+        return remote
 
     async def poll(self, remote: RemoteJob) -> Progress:
         order = Order.model_validate(remote.data)
@@ -129,9 +132,7 @@ class Draft(Provider):
         render = self._render_of(remote)
         if render.error is not None:
             return _failed("internal_error", render.error)
-        if not render.running:
-            render.running = True
-            self.context.start_soon(self._run, remote, order, render)
+        self._begin(remote, order, render)
         percent = 50.0 + render.percent / 2 if order.latency_s else render.percent
         return Progress(status=Status.IN_PROGRESS, percent=percent, poll_after_s=LOOK_AGAIN_S)
 
@@ -153,6 +154,11 @@ class Draft(Provider):
 
     def cost(self, model: Model, prepared: Prepared, progress: Progress) -> Decimal | None:
         return Decimal(0)
+
+    def _begin(self, remote: RemoteJob, order: Order, render: Render) -> None:
+        if not render.running and not self._file(remote).is_file():
+            render.running = True
+            self.context.start_soon(self._run, remote, order, render)
 
     def _render_of(self, remote: RemoteJob) -> Render:
         return self._renders.setdefault(remote.id, Render())
