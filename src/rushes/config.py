@@ -106,15 +106,27 @@ class LimitSettings(Written):
     video_mb: Annotated[float, Field(gt=0)] = 4096
 
 
+class ProvenanceSettings(Written):
+    """`[provenance]`: the manifests that mark videos as made by a machine. Paths are relative to the file."""
+
+    enabled: bool = True
+    certificate: str | None = None  # a chain in PEM; None: one of this installation
+    key: str | None = None
+    timestamp_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    trust: str | None = None  # certificates of signers to trust, in PEM
+    prompt: bool = False  # put the prompt into the manifest, which travels with the file
+
+
 class ConfigFile(Written):
     """The shape of `rushes.toml`."""
 
     defaults: Defaults = Defaults()
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
-    aliases: dict[str, str] = Field(default_factory=dict)
+    aliases: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     catalog: CatalogSettings = CatalogSettings()
     network: NetworkSettings = NetworkSettings()
     limits: LimitSettings = LimitSettings()
+    provenance: ProvenanceSettings = ProvenanceSettings()
     home: str | None = None
     database_url: str | None = None
     media_url: str | None = None
@@ -131,10 +143,12 @@ class Settings:
     log_level: str = "warning"
     defaults: Defaults = field(default_factory=Defaults)
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
-    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    aliases: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict[str, str | tuple[str, ...]])
+    """Other names of models; several are tried in this order."""
     catalog: CatalogSettings = field(default_factory=CatalogSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    provenance: ProvenanceSettings = field(default_factory=ProvenanceSettings)
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     config_path: Path | None = None
 
@@ -194,6 +208,7 @@ def load(
         catalog=written.catalog,
         network=network,
         limits=written.limits,
+        provenance=written.provenance,
         environment=env,
         config_path=path,
     )

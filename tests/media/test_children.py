@@ -253,6 +253,7 @@ async def test_a_child_dies_with_its_parent_even_in_the_middle_of_work(endless: 
 
 NO_HEAVY_IMPORTS = """
 import json, sys, anyio
+from datetime import UTC, datetime
 from pathlib import Path
 from rushes.config import Settings
 from rushes.http import Http
@@ -260,7 +261,8 @@ from rushes.media.children import Children
 from rushes.media.inputs import Inputs
 from rushes.media.render import fit_video
 from rushes.media.store import MediaStore
-from rushes.media import child, download, frames, mp4, pictures, probe, sniff
+from rushes.media import child, download, frames, manifests, mp4, pictures, probe, provenance, reports, sniff
+from rushes.media.certificates import identity, local_credentials
 from rushes.video import Size
 
 async def main(folder, clip, picture):
@@ -274,6 +276,12 @@ async def main(folder, clip, picture):
         await children.thumbnail(clip, folder / "t.webp")
         await children.spritesheet(clip, folder / "s.jpg")
         await fit_video(clip, folder / "fit.mp4", size=Size(64, 64))
+        now = datetime.now(UTC)
+        claim = provenance.Claim(video_id="v", title="t", provider="p", model="m", made_at=now, trained=True)
+        credentials = local_credentials(folder, now)
+        await children.sign(clip, claim, credentials, beside=folder / "v.c2pa")
+        known = identity([credentials.certificate])
+        assert (await children.provenance(clip, folder / "v.c2pa", known.roots, known.serials)).ours
     await http.aclose()
 
 anyio.run(main, *map(Path, sys.argv[1:]))

@@ -175,6 +175,38 @@ def _animatic(args: dict[str, Any], config: Config, progress: Progress) -> Any:
     render_animatic(wanted, Path(args["out"]), progress)
 
 
+def _sign(args: dict[str, Any], config: Config, progress: Progress) -> Any:
+    from rushes.media.manifests import Part, Signing, sign
+
+    def path(value: str | None) -> Path | None:
+        return Path(value) if value else None
+
+    parts = [
+        Part(about=each["about"], path=Path(each["path"]), mime=each["mime"], manifest=path(each["manifest"]))
+        for each in args["parts"]
+    ]
+    sign(
+        Signing(
+            video=Path(args["video"]),
+            inside=path(args["inside"]),
+            beside=path(args["beside"]),
+            definition=args["definition"],
+            parts=parts,
+            certificate=Path(args["certificate"]),
+            key=Path(args["key"]),
+            algorithm=args["algorithm"],
+            timestamp_url=args["timestamp_url"],
+        )
+    )
+
+
+def _provenance(args: dict[str, Any], config: Config, progress: Progress) -> Any:
+    from rushes.media.manifests import read
+
+    manifest = Path(args["manifest"]) if args["manifest"] else None
+    return read(Path(args["path"]), manifest, args["roots"], frozenset(args["serials"]))
+
+
 OPERATIONS: dict[str, Callable[[dict[str, Any], Config, Progress], Any]] = {
     "image": _image,
     "fit_image": _fit_image,
@@ -182,6 +214,8 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], Config, Progress], Any]] = {
     "thumbnail": _thumbnail,
     "spritesheet": _spritesheet,
     "animatic": _animatic,
+    "sign": _sign,
+    "provenance": _provenance,
 }
 
 

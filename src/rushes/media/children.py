@@ -2,7 +2,8 @@
 
 This process never imports av, numpy or Pillow. A file that crashes a decoder, hangs it or fills the memory costs one
 child and one operation; ten thousand jobs that wait here do not notice. Renders have a lane of their own, so that a
-minute of drawing does not hold up the check of a finished download.
+minute of drawing does not hold up the check of a finished download. So has signing: one at a time, for the memory of
+large files, and in a process that no decoder ever ran in, because it is the one that opens the key.
 """
 
 import json
@@ -26,10 +27,13 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from rushes.config import LimitSettings
 from rushes.errors import DecoderFailed, MediaError, StoreFull, Truncated
+from rushes.media.certificates import Credentials
 from rushes.media.child import IDLE_EXIT, Config
 from rushes.media.frames import Sheet
 from rushes.media.pictures import Picture
 from rushes.media.probe import Probe
+from rushes.media.provenance import Claim, definition, parts
+from rushes.media.reports import Report
 from rushes.video import Size
 
 log = logging.getLogger(__name__)
@@ -41,6 +45,9 @@ IMAGE_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 120.0
 FRAMES_TIMEOUT_S = 120.0
 RENDER_TIMEOUT_S = 1800.0
+PROVENANCE_TIMEOUT_S = 120.0
+SIGN_TIMEOUT_S = 30.0
+SIGN_BYTES_PER_S = 20_000_000  # a tenth of what was measured
 
 MAX_LINE_BYTES = 1 << 20
 LAST_WORDS_BYTES = 4096
@@ -55,6 +62,8 @@ DOING = {
     "thumbnail": "Making the thumbnail",
     "spritesheet": "Making the spritesheet",
     "animatic": "Rendering the draft",
+    "sign": "Signing the video",
+    "provenance": "Reading the manifest",
 }
 ERRORS: Mapping[str, type[MediaError]] = {e.code: e for e in (MediaError, Truncated, StoreFull)}
 
@@ -262,6 +271,7 @@ class Children:
         self._renderers = _Lane(
             _LaneRules(size=render_size, recycle_after=recycle_after, config=rendering), child_environment
         )
+        self._signers = _Lane(_LaneRules(size=1, recycle_after=recycle_after, config=reading), child_environment)
 
     async def __aenter__(self) -> Self:
         return self
@@ -273,17 +283,18 @@ class Children:
         """End all children, also those at work."""
         await self._readers.aclose()
         await self._renderers.aclose()
+        await self._signers.aclose()
 
     @property
     def pids(self) -> frozenset[int]:
         """The processes that live, for measuring."""
-        return self._readers.pids | self._renderers.pids
+        return self._readers.pids | self._renderers.pids | self._signers.pids
 
     async def run(
         self, op: str, args: Mapping[str, Any], *, timeout_s: float, on_progress: OnProgress | None = None
     ) -> dict[str, Any]:
         """One operation of `child.py`, by name. The time starts when it is this one's turn. Raises MediaError."""
-        lane = self._renderers if op == "animatic" else self._readers
+        lane = {"animatic": self._renderers, "sign": self._signers}.get(op, self._readers)
         request = {"op": op, "args": dict(args), "timeout_s": timeout_s}
         line = await lane.call(request, timeout_s, on_progress)
         if line.error is not None:
@@ -353,6 +364,47 @@ class Children:
             "card": card_model,
         }
         await self.run("animatic", {"board": board, "out": _text(out)}, timeout_s=timeout_s, on_progress=on_progress)
+
+    async def sign(
+        self,
+        video: Path,
+        claim: Claim,
+        credentials: Credentials,
+        *,
+        inside: Path | None = None,
+        beside: Path | None = None,
+    ) -> None:
+        """Sign what is claimed of a video: into `inside`, a copy that carries it, or into `beside`, a file of its own.
+
+        Raises MediaError; then neither file is there.
+        """
+        args = {
+            "video": _text(video),
+            "inside": _text(inside) if inside else None,
+            "beside": _text(beside) if beside else None,
+            "definition": definition(claim),
+            "parts": parts(claim),
+            "certificate": _text(credentials.certificate),
+            "key": _text(credentials.key),
+            "algorithm": credentials.algorithm,
+            "timestamp_url": credentials.timestamp_url,
+        }
+        files = [video, *(each.path for each in claim.ingredients if each.path)]
+        size_bytes = sum(path.stat().st_size for path in files if path.is_file())
+        await self.run("sign", args, timeout_s=SIGN_TIMEOUT_S + size_bytes / SIGN_BYTES_PER_S)
+
+    async def provenance(self, path: Path, manifest: Path | None, roots: str, serials: frozenset[str]) -> Report:
+        """What the manifest of a file says and whether it holds. `manifest` lies beside it; None: look inside.
+
+        `roots` are the certificates to trust, in PEM; `serials` those of our own, to know our signatures again.
+        """
+        args = {
+            "path": _text(path),
+            "manifest": _text(manifest) if manifest else None,
+            "roots": roots,
+            "serials": sorted(serials),
+        }
+        return _parsed(Report, await self.run("provenance", args, timeout_s=PROVENANCE_TIMEOUT_S))
 
 
 def doing(op: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import anyio
 import anyio.to_thread
@@ -26,15 +26,18 @@ from rushes.http import Http, redact
 from rushes.media.children import Children
 from rushes.media.disk import beside, digest, disk_error, make_folder
 from rushes.media.download import DownloadPolicy, discard, download
-from rushes.media.pictures import Picture
+from rushes.media.probe import Probe
+from rushes.media.sniff import ENOUGH_BYTES, Kind, look
 from rushes.media.store import MediaStore, input_key
 from rushes.video import MediaRef, Size
 
 COPY_BYTES = 1 << 20
 KNOWN_REFS = 1024
 LINK_POLICY = DownloadPolicy(tries=3, max_wait_s=4.0)  # somebody waits for the answer
+CLIP_MIMES = {"mov": "video/quicktime", "mkv": "video/x-matroska", "matroska": "video/x-matroska"}
 BASE64_STARTS = ("iVBORw0KGgo", "/9j/", "UklGR")  # PNG, JPEG, RIFF
 SHOWN_CHARACTERS = 80
+SHOWN_START = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,10 @@ class Inputs:
         self._spool = spool or (store.folder / "spool" if store.folder else Path(tempfile.gettempdir()))
         self._known: dict[str, MediaRef] = {}
 
-    async def add(self, source: bytes | str | Path, *, relative_to: Path | None = None, files: bool = True) -> MediaRef:
-        """Check a picture and store it. Equal bytes are stored once.
+    async def add(
+        self, source: bytes | str | Path, *, relative_to: Path | None = None, files: bool = True, clips: bool = False
+    ) -> MediaRef:
+        """Check a picture, or with `clips` a video too, and store it. Equal bytes are stored once.
 
         `relative_to` is the file, or its folder, that names a relative path; None: the working folder. `files=False`
         refuses paths: whoever speaks over HTTP must not read our disk. Raises MediaError, and RequestError for a link
@@ -91,15 +96,18 @@ class Inputs:
         """
         read = await anyio.to_thread.run_sync(understand, source, relative_to, files, self._max_bytes)
         async with self._spooled(read) as spooled:
-            if known := await self._find(spooled.sha256):
+            known = await self._find(spooled.sha256)
+            if known and (clips or known.seconds is None):
                 return known
             try:
+                if clips and await anyio.to_thread.run_sync(_is_clip, spooled.path):
+                    return await self._keep_clip(spooled, await self._children.probe(spooled.path))
                 picture = await self._children.image(spooled.path)
             except StoreFull:
                 raise
             except MediaError as error:
                 raise MediaError(f"{read.name}: {error}") from error
-            return await self._keep(spooled, picture)
+            return await self._keep(spooled, picture.mime, Size(picture.width, picture.height))
 
     async def fitted(self, ref: MediaRef, size: Size) -> MediaRef:
         """The same picture cut and scaled to a size, as an input of its own. Equal calls give an equal ref."""
@@ -110,7 +118,8 @@ class Inputs:
             async with self._local(ref) as source:
                 picture = await self._children.fit_image(source, out, size)
             sha256, size_bytes = await digest(out)
-            return await self._find(sha256) or await self._keep(_Spooled(out, sha256, size_bytes), picture)
+            spooled, made = _Spooled(out, sha256, size_bytes), Size(picture.width, picture.height)
+            return await self._find(sha256) or await self._keep(spooled, picture.mime, made)
         finally:
             out.unlink(missing_ok=True)
 
@@ -133,18 +142,23 @@ class Inputs:
     async def _find(self, sha256: str) -> MediaRef | None:
         """What we know of these bytes, if they are still stored: no need to decode them again."""
         known = self._known.get(sha256)
-        return known if known and await self._store.head(input_key(sha256)) else None
+        return known if known and await self._store.renew(input_key(sha256)) else None
 
-    async def _keep(self, spooled: _Spooled, picture: Picture) -> MediaRef:
+    async def _keep_clip(self, spooled: _Spooled, probe: Probe) -> MediaRef:
+        mime = CLIP_MIMES.get(probe.format, f"video/{probe.format}")
+        return await self._keep(spooled, mime, probe.size, probe.seconds)
+
+    async def _keep(self, spooled: _Spooled, mime: str, size: Size, seconds: float | None = None) -> MediaRef:
         key = input_key(spooled.sha256)
-        if await self._store.head(key) is None:
+        if not await self._store.renew(key):
             await self._store.publish(key, spooled.path)
         ref = MediaRef(
             sha256=spooled.sha256,
-            mime=picture.mime,
+            mime=mime,
             size_bytes=spooled.size_bytes,
-            width=picture.width,
-            height=picture.height,
+            width=size.width,
+            height=size.height,
+            seconds=seconds,
         )
         if len(self._known) >= KNOWN_REFS:
             self._known.clear()
@@ -227,6 +241,16 @@ def understand(source: bytes | str | Path, relative_to: Path | None, files: bool
     return _file(text, relative_to, files)
 
 
+def file_name(source: object) -> str | None:
+    """The base name of the file that was given by a path or a link; None for bytes, data URIs and base64. Pure."""
+    if isinstance(source, Path):
+        return source.name
+    if not isinstance(source, str) or len(source) > 4096 or source.startswith(("data:", *BASE64_STARTS)):
+        return None
+    path = urlsplit(source).path if "://" in source else source
+    return Path(unquote(path)).name or None
+
+
 def _file(text: str, relative_to: Path | None, files: bool) -> File:
     if not files:
         raise MediaError(f"{_shown(text)}: files are not read from here. Send the bytes, a data URI or an https link.")
@@ -285,7 +309,14 @@ def _too_large(name: str, size: int, max_bytes: int) -> MediaError:
 
 
 def _shown(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    """A name cut to length in its middle: how a path ends is what tells files apart."""
+    ends = SHOWN_CHARACTERS - SHOWN_START - 1
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_START]}…{text[-ends:]}"
+
+
+def _is_clip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return look(file.read(ENOUGH_BYTES)).kind is Kind.VIDEO
 
 
 # -- copying, in a thread ---------------------------------------------------------------------------------------------

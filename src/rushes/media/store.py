@@ -7,9 +7,11 @@ In a folder we write by ourselves instead of through obstore: a published video 
 cache, before the database says that it is there, and the finished download is renamed into place, not copied.
 """
 
+import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +34,7 @@ PIECES = frozenset({VIDEO, MANIFEST, THUMBNAIL, SPRITESHEET})
 
 CHUNK_BYTES = 1 << 20
 UPLOAD_PART_BYTES = 8 << 20
+RENEW_AFTER = timedelta(minutes=20)  # far less than the age at which an unused input may be collected
 UPLOADS_AT_ONCE = 4  # times the part size is the memory that one upload may take
 
 
@@ -39,6 +42,16 @@ UPLOADS_AT_ONCE = 4  # times the part size is the memory that one upload may tak
 class Stored:
     size_bytes: int
     etag: str | None
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One file as a listing tells of it. What a broken write left behind is listed too, under a name with a dot."""
+
+    key: str
+    size_bytes: int
+    modified: datetime
 
 
 def video_key(video_id: str, piece: str = VIDEO) -> str:
@@ -139,7 +152,7 @@ class MediaStore:
             return None
         except (OSError, BaseError) as error:
             raise self._error(error, key) from error
-        return Stored(meta["size"], meta["e_tag"])
+        return Stored(meta["size"], meta["e_tag"], meta["last_modified"])
 
     async def delete(self, key: str) -> None:
         """Remove it. That it is not there any more is no error: deleting may be repeated after a crash."""
@@ -161,6 +174,45 @@ class MediaStore:
             return  # somebody else deletes it too
         except (OSError, BaseError) as error:
             raise self._error(error, prefix) from error
+
+    async def listing(self, prefix: str | None = None) -> list[Listed]:
+        """Every file below a prefix, which is a whole folder, or in all of the store; by key."""
+        found: list[Listed] = []
+        try:
+            batches = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType]: arrow is optional
+            async for batch in batches:
+                found += [
+                    Listed(key=meta["path"], size_bytes=meta["size"], modified=meta["last_modified"]) for meta in batch
+                ]
+        except FileNotFoundError:
+            pass  # the folder went while it was listed
+        except (OSError, BaseError) as error:
+            raise self._error(error, prefix or "") from error
+        return sorted(found, key=lambda each: each.key)
+
+    async def remove_listed(self, key: str) -> None:
+        """Remove a file by its key in a listing, left-overs of broken writes included. Gone already is no error."""
+        try:
+            await obstore.delete_async(self._store, key)
+        except FileNotFoundError:
+            return
+        except (OSError, BaseError) as error:
+            raise self._error(error, key) from error
+
+    async def renew(self, key: str) -> bool:
+        """Whether it is there; if so it counts as new from now on, so that nobody collects it as long unused."""
+        try:
+            if self.folder is not None:
+                await anyio.to_thread.run_sync(os.utime, self.folder / check_key(key))
+                return True
+            meta = await obstore.head_async(self._store, check_key(key))
+            if datetime.now(UTC) - meta["last_modified"] > RENEW_AFTER:
+                await self.put(key, await self.read(key))  # a bucket dates what is written, and nothing else
+        except FileNotFoundError:
+            return False
+        except (OSError, BaseError) as error:
+            raise self._error(error, key) from error
+        return True
 
     def local_path(self, key: str) -> Path | None:
         """Where it lies, or would lie, on this machine; None in a bucket."""
