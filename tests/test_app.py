@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 import rushes
-from rushes.app import App, Wish
+from rushes.app import App
 from rushes.config import Defaults, ProviderSettings, Settings
 from rushes.errors import (
     ConfigError,
@@ -23,6 +23,7 @@ from rushes.errors import (
     Unsupported,
 )
 from rushes.jobs.store import Filter
+from rushes.planning import Wish
 from rushes.testing.clips import picture
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.video import Size, Video

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -14,60 +14,31 @@ import anyio.abc
 
 from rushes import config
 from rushes.config import Settings
-from rushes.errors import ConfigError, MediaError, RushesError, Unsupported
+from rushes.errors import ConfigError, MediaError, RushesError
 from rushes.http import Http
-from rushes.jobs.admission import Admission, check_budget
+from rushes.jobs.admission import Admission, Order, check_budget
+from rushes.jobs.characters import Characters
 from rushes.jobs.codec import JobOptions
 from rushes.jobs.database import Database
 from rushes.jobs.events import Changes
 from rushes.jobs.library import Library
+from rushes.jobs.lineage import Lineage
+from rushes.jobs.marks import Marks
+from rushes.jobs.retention import Retention
 from rushes.jobs.service import Jobs, Snapshot
 from rushes.jobs.services import Services
+from rushes.jobs.shelf import Character
+from rushes.jobs.tags import Tags
 from rushes.jobs.worker import Worker, leave_successor, somebody_works
 from rushes.media.children import Children
 from rushes.media.inputs import Inputs
 from rushes.media.store import MediaStore
+from rushes.planning import Given, Picture, Plan, Planner, Wish
 from rushes.providers.base import Variant
-from rushes.providers.prepare import Misfit, Prepared, prepare
-from rushes.providers.registry import Choice, Registry
-from rushes.video import JSON, MediaRef, Size, Video, VideoRequest
+from rushes.providers.registry import Registry
+from rushes.video import JSON, MediaRef, Size, Video
 
 log = logging.getLogger(__name__)
-
-Picture = MediaRef | bytes | str | Path
-"""A picture in any form that is understood: bytes, a path, `file://`, an https URL, a data URI, raw base64."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What somebody wants made, as the faces hear it: model by name, pictures in any form, everything optional."""
-
-    prompt: str
-    model: str | None = None
-    size: Size | str | None = None
-    seconds: int | None = None
-    seed: int | None = None
-    audio: bool | None = None
-    negative_prompt: str | None = None
-    first_frame: Picture | None = None
-    last_frame: Picture | None = None
-    extra: dict[str, JSON] = field(default_factory=dict[str, JSON])
-    n: int = 1
-    misfit: Misfit | None = None  # None: as configured
-    cache: str | None = None
-    max_cost_usd: Decimal | None = None
-    allow_unknown_price: bool = False
-    thumbnail: bool = True
-    spritesheet: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What would be bought for a wish: one prepared request for each job, and the price of all."""
-
-    choice: Choice
-    prepared: tuple[Prepared, ...]
-    wish: Wish
 
 
 class App:
@@ -123,6 +94,7 @@ class App:
                 children=self.children,
                 start_soon=self._background.start_soon,
             )
+            self.marks = Marks(settings, self.children, self.providers)
             services = Services(
                 db=self.db,
                 registry=self.providers,
@@ -130,6 +102,7 @@ class App:
                 children=self.children,
                 spool=spool,
                 max_video_bytes=int(settings.limits.video_mb * 1_000_000),
+                marks=self.marks,
             )
             if self._reached is not None:
                 services = replace(services, reached=self._reached)
@@ -138,6 +111,11 @@ class App:
             await stack.enter_async_context(self._background)  # last in, first out: its tasks use all of the above
             self.jobs = Jobs(services, changes)
             self.library = Library(services, self.jobs)
+            self.lineage = Lineage(services, self.jobs)
+            self.characters = Characters(services)
+            self.tags = Tags(services)
+            self.retention = Retention(services, settings.home)
+            self.planner = Planner(settings, self.providers, self.inputs, self.jobs, self.lineage, self.characters)
             self.worker = Worker(services, changes)
             self._stack = stack.pop_all()
         return self
@@ -168,38 +146,12 @@ class App:
 
     async def plan(self, wish: Wish, *, ours: Collection[str] = ()) -> Plan:
         """Decide what would be bought, without buying. Raises what is wrong with the wish."""
-        choice = self.providers.choose(wish.model)
-        self.providers.provider(choice.model.id.provider).check_ready()
-        request = VideoRequest(
-            prompt=wish.prompt,
-            model=choice.model.id,
-            size=_size(wish.size),
-            seconds=wish.seconds,
-            seed=wish.seed,
-            audio=wish.audio,
-            negative_prompt=wish.negative_prompt,
-            first_frame=await self._picture(wish.first_frame),
-            last_frame=await self._picture(wish.last_frame),
-            extra=wish.extra,
-        )
-        if wish.n < 1:
-            raise RushesError(f"-n {wish.n} makes nothing. Pass 1 or more.")
-        misfit = wish.misfit or Misfit(self.settings.defaults.on_misfit)
-        today = self.jobs.now().date()
-        prepared = [
-            await self._fitted(prepare(request, choice.model, misfit=misfit, ours=ours, slot=slot, today=today))
-            for slot in range(wish.n)
-        ]
-        for each in prepared:
-            self.providers.provider(each.request.model.provider).check(each)
-        return Plan(choice=choice, prepared=tuple(prepared), wish=wish)
+        self.marks.check()
+        return await self.planner.plan(wish, ours=ours)
 
     async def price(self, plan: Plan) -> Decimal | None:
-        """What carrying out a plan would cost now, served from the library where it can be. None: unknown."""
-        prices = [
-            await self.jobs.price_now(prepared, slot=slot, cache=self._cache(plan.wish))
-            for slot, prepared in enumerate(plan.prepared)
-        ]
+        """What carrying out a plan would cost now at most, served from the library where it can be. None: unknown."""
+        prices = [await self.jobs.price_now(order) for order in self._orders(plan)]
         known = [price for price in prices if price is not None]
         return sum(known, Decimal(0)) if len(known) == len(prices) else None
 
@@ -207,16 +159,21 @@ class App:
         """Admit every job of a plan. Raises OverBudget before any of them if the whole does not fit."""
         wish = plan.wish
         if wish.max_cost_usd is not None:
-            check_budget(await self.price(plan), wish.max_cost_usd, wish.allow_unknown_price, plan.choice.model.id)
+            check_budget(await self.price(plan), wish.max_cost_usd, wish.allow_unknown_price, plan.dearest)
+        return [await self.jobs.submit(order) for order in self._orders(plan)]
+
+    def _orders(self, plan: Plan) -> list[Order]:
+        wish = plan.wish
         return [
-            await self.jobs.submit(
-                prepared,
+            Order(
+                routes=routes,
                 asked_model=plan.choice.asked,
                 slot=slot,
                 cache=self._cache(wish),
                 options=JobOptions(thumbnail=wish.thumbnail, spritesheet=wish.spritesheet),
+                tags=wish.tags,
             )
-            for slot, prepared in enumerate(plan.prepared)
+            for slot, routes in enumerate(plan.takes)
         ]
 
     def _cache(self, wish: Wish) -> str:
@@ -241,6 +198,16 @@ class App:
             found += await self.jobs.wait(admission.job_id, timeout_s=timeout_s, on_progress=on_progress)
         return [await self.with_pictures(video, wish) for video in found]
 
+    async def make_character(self, name: str, clip: Picture, *, model: str | None = None) -> Character:
+        """Make a character from a short clip at a model's provider. As far as is known that costs nothing.
+
+        Raises Unsupported for a model without characters, MediaError for what is no clip, and ProviderError.
+        """
+        chosen = self.providers.choose(model).model
+        self.characters.check(name, chosen)
+        media = clip if isinstance(clip, MediaRef) else await self.inputs.add(clip, clips=True)
+        return await self.characters.create(name, media, chosen.id)
+
     async def with_pictures(self, video: Video, wish: Wish) -> Video:
         """The video with its thumbnail and spritesheet made, as far as the wish wants them and the file is there."""
         try:
@@ -256,20 +223,6 @@ class App:
         if not self._working:
             self._working = True
             self._background.start_soon(self.worker.run)
-
-    async def _picture(self, picture: Picture | None) -> MediaRef | None:
-        if picture is None or isinstance(picture, MediaRef):
-            return picture
-        return await self.inputs.add(picture, relative_to=None)
-
-    async def _fitted(self, prepared: Prepared) -> Prepared:
-        """Carry out the fitting of given pictures, so that what is fingerprinted is what is sent."""
-        request, fit = prepared.request, prepared.fit
-        if fit.first_frame is not None and request.first_frame is not None:
-            request = replace(request, first_frame=await self.inputs.fitted(request.first_frame, fit.first_frame))
-        if fit.last_frame is not None and request.last_frame is not None:
-            request = replace(request, last_frame=await self.inputs.fitted(request.last_frame, fit.last_frame))
-        return replace(prepared, request=request)
 
 
 class _Background:
@@ -314,15 +267,6 @@ def _home(home: Path) -> Path:
     return home
 
 
-def _size(size: Size | str | None) -> Size | None:
-    if not isinstance(size, str):
-        return size
-    try:
-        return Size.parse(size)
-    except ValueError as error:
-        raise Unsupported(str(error)) from None
-
-
 def generate(
     prompt: str,
     *,
@@ -331,6 +275,12 @@ def generate(
     seconds: int | None = None,
     image: Picture | None = None,
     last_image: Picture | None = None,
+    references: Sequence[Picture | Given] = (),
+    characters: Sequence[str] = (),
+    remix: str | None = None,
+    edit: str | None = None,
+    extend: str | None = None,
+    fallback: Sequence[str] = (),
     seed: int | None = None,
     audio: bool | None = None,
     negative_prompt: str | None = None,
@@ -361,6 +311,12 @@ def generate(
         seconds=seconds,
         first_frame=image,
         last_frame=last_image,
+        references=tuple(references),
+        characters=tuple(characters),
+        remix=remix,
+        edit=edit,
+        extend=extend,
+        fallback=tuple(fallback),
         seed=seed,
         audio=audio,
         negative_prompt=negative_prompt,

@@ -19,6 +19,7 @@ from rushes.testing.faults import Fault
 pytestmark = pytest.mark.anyio
 
 WITHOUT_TROUBLE = tuple(point for point in POINTS if point != "job.admitted")  # that one is the submitter's
+WITHOUT_MONEY = ("cache.hit", "gc.marked")  # tried in test_retention.py
 IN_TROUBLE = {
     "attempt.refused": Fault.status(429),
     "doubt.settling": Fault.status(500, accepted=True),
@@ -30,7 +31,7 @@ def test_every_named_point_is_tried_here() -> None:
     package = Path(rushes.jobs.__file__).parent
     named = {name for file in package.glob("*.py") for name in re.findall(r'reached\("([^"]+)"\)', file.read_text())}
 
-    assert named == {*WITHOUT_TROUBLE, *IN_TROUBLE, "job.admitted"}
+    assert named == {*WITHOUT_TROUBLE, *IN_TROUBLE, "job.admitted", *WITHOUT_MONEY}
 
 
 @pytest.mark.parametrize("point", WITHOUT_TROUBLE)

@@ -8,7 +8,9 @@ import pytest
 from workshop import Clock, Crash, Open, Patient, Workshop, crashing_at
 
 from rushes.errors import Conflict, JobFailed, NeedsAttention
+from rushes.jobs.admission import Order
 from rushes.jobs.ledger import AttemptState, JobState, Next
+from rushes.jobs.reconcile import UNASKED_REPAYS
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault, Trouble
 from rushes.video import ModelId, Size, Status
@@ -194,8 +196,8 @@ async def test_doubt_waits_for_a_key_that_is_missing(opened: Open, fake: FakeOpe
 
 async def test_where_a_key_is_honoured_the_same_create_is_repeated(opened: Open) -> None:
     async with opened(reached=crashing_at("attempt.answered")) as shop:
-        draft = shop.prepared(model=ModelId("draft", "animatic"), size=Size(320, 180))
-        job_id = (await shop.jobs.submit(draft, asked_model="draft")).job_id
+        draft = shop.prepared(model=ModelId("draft", "animatic"), size=Size(320, 180), extra={"latency_s": 60})
+        job_id = (await shop.jobs.submit(Order(routes=(draft,), asked_model="draft"))).job_id
         with pytest.raises(Crash):
             await shop.steps.submit(job_id)
 
@@ -287,6 +289,16 @@ async def test_who_accepts_it_beforehand_is_not_asked(patient: Patient, fake: Fa
     assert fake.book.charged == 2
 
 
+async def test_what_is_never_settled_is_not_paid_without_end(patient: Patient, fake: FakeOpenAI) -> None:
+    fake.faults.create = [Fault.status(500, accepted=True).always()]
+    fake.faults.list = [HIDDEN]
+    async with patient(on_unknown="repay") as shop:
+        job_id = await shop.made()
+
+        assert (await shop.job(job_id)).state is JobState.NEEDS_ATTENTION
+        assert len(await shop.attempts(job_id)) == 1 + UNASKED_REPAYS
+
+
 async def test_only_a_job_in_need_can_be_decided(shop: Workshop) -> None:
     job_id = await shop.made()
 
@@ -352,7 +364,7 @@ async def test_after_the_deadline_the_same_request_is_a_new_job(patient: Patient
 
         with pytest.raises(Conflict, match="Submit it anew"):
             await shop.jobs.resolve_repay(job_id)
-        price = await shop.jobs.price_now(shop.prepared(), slot=0, cache="use")
+        price = await shop.jobs.price_now(Order(routes=(shop.prepared(),), asked_model="sora-2"))
         anew = await shop.submit()
 
         assert price == Decimal("0.40")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from workshop import Workshop
 
+from rushes.jobs.admission import Order
 from rushes.jobs.codec import (
     JobOptions,
     options_from_json,
@@ -20,7 +21,7 @@ from rushes.jobs.fingerprint import fingerprint, request_hash, said
 from rushes.providers.base import RemoteJob
 from rushes.providers.prepare import Fit, Prepared
 from rushes.testing.clips import picture
-from rushes.video import Adjustment, MediaRef, ModelId, Size, SourceKind, SourceVideo, VideoRequest
+from rushes.video import Adjustment, MediaRef, ModelId, Reference, Size, SourceKind, SourceVideo, VideoRequest
 
 GOLDEN = "6774ffcd467aab68d8611cd103bdfd2ef79d421dbbc9edc40b8563fa48f50007"
 FRAME = MediaRef(sha256="a" * 64, mime="image/png", size_bytes=100, width=1280, height=720)
@@ -57,9 +58,9 @@ def test_the_print_of_a_request_stays_the_same_from_release_to_release() -> None
         {"first_frame": FRAME},
         {"first_frame": replace(FRAME, sha256="b" * 64)},
         {"last_frame": FRAME},
-        {"references": (FRAME,)},
-        {"source": SourceVideo(kind=SourceKind.REMIX, video_id="video_1")},
-        {"source": SourceVideo(kind=SourceKind.EXTEND, video_id="video_1")},
+        {"references": (Reference(media=FRAME),)},
+        {"source": SourceVideo(kind=SourceKind.REMIX, video_id="video_1", size=Size(1280, 720), seconds=4)},
+        {"source": SourceVideo(kind=SourceKind.EXTEND, video_id="video_1", size=Size(1280, 720), seconds=4)},
         {"extra": {"steps": 20}},
         {"extra": {"steps": "20"}},
     ],
@@ -99,8 +100,8 @@ def test_two_creates_of_the_same_request_are_alike_whatever_their_slot() -> None
 
 @pytest.mark.anyio
 async def test_the_name_of_an_alias_does_not_count(shop: Workshop) -> None:
-    first = await shop.jobs.submit(shop.prepared(), asked_model="my-favourite")
-    second = await shop.jobs.submit(shop.prepared(), asked_model="openai:video:sora-2")
+    first = await shop.jobs.submit(Order(routes=(shop.prepared(),), asked_model="my-favourite"))
+    second = await shop.jobs.submit(Order(routes=(shop.prepared(),), asked_model="openai:video:sora-2"))
 
     assert second.joined
     assert second.job_id == first.job_id
@@ -130,8 +131,8 @@ def test_a_prepared_request_comes_back_from_its_text_as_it_was() -> None:
             audio=False,
             negative_prompt="dogs",
             first_frame=FRAME,
-            references=(FRAME, FRAME),
-            source=SourceVideo(kind=SourceKind.EDIT, video_id="video_1", sha256="c" * 64),
+            references=(Reference(media=FRAME), Reference(media=FRAME, frame_index=3)),
+            source=SourceVideo(kind=SourceKind.EDIT, video_id="video_1", size=Size(1280, 720), seconds=4, media=FRAME),
             extra={"list": [1, 2.5, "three", None, True]},
         ).request,
         adjustments=(Adjustment(field="seconds", asked=None, given="8", why="so"),),

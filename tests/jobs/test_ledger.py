@@ -297,7 +297,7 @@ def test_beside_a_repaid_attempt_another_is_opened() -> None:
     assert opened(job(JobState.SUBMITTING), [repaid]).n == 2
 
 
-@pytest.mark.parametrize("state", set(AttemptState) - {AttemptState.REFUSED})
+@pytest.mark.parametrize("state", sorted(set(AttemptState) - {AttemptState.REFUSED}))
 def test_no_attempt_follows_one_that_is_not_refused(state: AttemptState) -> None:
     with pytest.raises(IllegalMove):
         opened(job(), [attempt(state)])

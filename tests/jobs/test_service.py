@@ -9,7 +9,7 @@ import pytest
 from workshop import Open, Workshop
 
 from rushes.errors import Conflict, JobFailed, MissingKey, NotFound, OverBudget, TimedOut
-from rushes.jobs.admission import admit, check_budget
+from rushes.jobs.admission import Order, admit, check_budget
 from rushes.jobs.codec import JobOptions
 from rushes.jobs.ledger import JobState
 from rushes.jobs.service import Snapshot
@@ -17,13 +17,13 @@ from rushes.jobs.store import Filter
 from rushes.providers.base import Variant
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault, Trouble
-from rushes.video import ModelId, SourceKind, SourceVideo, Video
+from rushes.video import ModelId, Size, SourceKind, SourceVideo, Video
 
 pytestmark = pytest.mark.anyio
 
 
 async def price(shop: Workshop, cache: str = "use") -> Decimal | None:
-    return await shop.jobs.price_now(shop.prepared(), slot=0, cache=cache)
+    return await shop.jobs.price_now(Order(routes=(shop.prepared(),), asked_model="sora-2", cache=cache))
 
 
 # -- single flight and cache -----------------------------------------------------------------------
@@ -117,13 +117,18 @@ async def test_off_neither_reads_nor_joins_nor_is_joined(shop: Workshop) -> None
 
 async def test_a_remix_is_never_served_from_the_library(shop: Workshop) -> None:
     made = shop.prepared()
-    remix = replace(made, request=replace(made.request, source=SourceVideo(kind=SourceKind.REMIX, video_id="video_1")))
-    first = await shop.jobs.submit(remix, asked_model="sora-2")
-    joined = await shop.jobs.submit(remix, asked_model="sora-2")
+    remix = replace(
+        made,
+        request=replace(
+            made.request, source=SourceVideo(kind=SourceKind.REMIX, video_id="video_1", size=Size(1280, 720), seconds=4)
+        ),
+    )
+    first = await shop.jobs.submit(Order(routes=(remix,), asked_model="sora-2"))
+    joined = await shop.jobs.submit(Order(routes=(remix,), asked_model="sora-2"))
 
     assert joined.joined
     assert joined.job_id == first.job_id
-    assert await shop.jobs.price_now(remix, slot=1, cache="use") == Decimal("0.40")
+    assert await shop.jobs.price_now(Order(routes=(remix,), asked_model="sora-2", slot=1)) == Decimal("0.40")
 
 
 @pytest.mark.parametrize("harm", ["gone", "shorter", "other bytes"])
@@ -432,8 +437,9 @@ async def test_an_equal_job_that_finishes_between_the_look_and_the_admission_is_
     job = replace(await shop.job(first), id="video_" + "9" * 32)
     await shop.carry_out(first)
 
+    order = Order(routes=(shop.prepared(),), asked_model="sora-2")
     admitted = await shop.db.write(
-        lambda connection: admit(connection, job, shop.prepared(), "use", looked_at=frozenset())
+        lambda connection: admit(connection, order, job, [job.id], [job.fingerprint], looked_at=frozenset())
     )
 
     assert admitted is None

@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from rushes.jobs import store
+from rushes.jobs import shelf, store
 from rushes.jobs.database import Database
 from rushes.jobs.ledger import OPEN_JOB_STATES, Attempt, AttemptState, Job, JobState
-from rushes.jobs.store import AssetRow, Filter, VideoRow
+from rushes.jobs.shelf import AssetRow, VideoRow
+from rushes.jobs.store import Filter
 from rushes.jobs.tables import holds
 from rushes.providers.base import RemoteJob
 from rushes.video import Failure, Size
@@ -121,7 +122,7 @@ async def test_saving_a_job_never_takes_back_what_another_process_wished(db: Dat
     assert saved == replace(mine, percent=5.0, cancel_requested=True, deleted_at=NOW)
 
 
-@pytest.mark.parametrize("state", OPEN_JOB_STATES)
+@pytest.mark.parametrize("state", sorted(OPEN_JOB_STATES))
 async def test_a_second_equal_job_is_refused_while_one_is_open(state: JobState, db: Database) -> None:
     await admit(db, job(1, state=state), flight="print")
 
@@ -134,7 +135,7 @@ async def test_a_second_equal_job_is_refused_while_one_is_open(state: JobState, 
     assert await db.read(lambda connection: store.job_by_id(connection, job(2).id)) is None
 
 
-@pytest.mark.parametrize("state", set(JobState) - OPEN_JOB_STATES)
+@pytest.mark.parametrize("state", sorted(set(JobState) - OPEN_JOB_STATES))
 async def test_a_second_equal_job_is_admitted_after_the_end(state: JobState, db: Database) -> None:
     await admit(db, job(1, state=state), flight="print")
 
@@ -224,7 +225,7 @@ async def test_finished_equal_jobs_come_newest_first(db: Database) -> None:
         db, done(1), done(2), done(3, owner="somebody"), done(4, fingerprint="g" * 64), job(5), done(6, deleted_at=NOW)
     )
 
-    found = await db.read(lambda connection: store.finished_equal(connection, "local", "f" * 64))
+    found = await db.read(lambda connection: store.finished_equal(connection, "local", ["f" * 64]))
 
     assert [each.id for each in found] == [job(2).id, job(1).id]
 
@@ -323,11 +324,11 @@ async def test_a_video_comes_back_as_it_was_saved(db: Database) -> None:
         size_bytes=5 << 32,
         created_at=NOW,
     )
-    before = await db.read(lambda connection: store.video_by_id(connection, full.id))
+    before = await db.read(lambda connection: shelf.video_by_id(connection, full.id))
 
-    await db.write(lambda connection: store.save_video(connection, full))
+    await db.write(lambda connection: shelf.save_video(connection, full))
 
-    after = await db.read(lambda connection: store.video_by_id(connection, full.id))
+    after = await db.read(lambda connection: shelf.video_by_id(connection, full.id))
     assert before == VideoRow(id=full.id, job_id=full.job_id, n=0)
     assert after == full
     assert full.in_library
@@ -336,12 +337,12 @@ async def test_a_video_comes_back_as_it_was_saved(db: Database) -> None:
 async def test_videos_are_added_dropped_and_marked_as_gone(db: Database) -> None:
     await admit(db, job())
     extra = [VideoRow(id=f"video_extra{n}", job_id=job().id, n=n, sha256="a" * 64) for n in (1, 2)]
-    await db.write(lambda connection: [store.insert_video(connection, row) for row in extra])
+    await db.write(lambda connection: [shelf.insert_video(connection, row) for row in extra])
 
-    await db.write(lambda connection: store.drop_video(connection, "video_extra1"))
-    await db.write(lambda connection: store.mark_gone(connection, ["video_extra2"], NOW))
+    await db.write(lambda connection: shelf.drop_video(connection, "video_extra1"))
+    await db.write(lambda connection: shelf.mark_gone(connection, ["video_extra2"], NOW))
 
-    rows = await db.read(lambda connection: store.videos_of(connection, job().id))
+    rows = await db.read(lambda connection: shelf.videos_of(connection, job().id))
     assert [(row.n, row.in_library, row.gone_at) for row in rows] == [(0, False, None), (2, False, NOW)]
 
 
@@ -350,13 +351,13 @@ async def test_files_are_used_by_the_videos_of_jobs_that_are_not_deleted(db: Dat
 
     def work(connection: sa.Connection) -> None:
         for n in (1, 2, 3):
-            store.save_video(connection, VideoRow(id=job(n).id, job_id=job(n).id, n=0, stored_under=job(1).id))
+            shelf.save_video(connection, VideoRow(id=job(n).id, job_id=job(n).id, n=0, stored_under=job(1).id))
         store.hide(connection, job(1).id, NOW)
 
     await db.write(work)
 
-    assert await db.read(lambda connection: store.users_of_files(connection, job(1).id)) == 2
-    assert await db.read(lambda connection: store.users_of_files(connection, "elsewhere")) == 0
+    assert await db.read(lambda connection: shelf.users_of_files(connection, job(1).id)) == 2
+    assert await db.read(lambda connection: shelf.users_of_files(connection, "elsewhere")) == 0
 
 
 async def test_an_asset_is_saved_once_for_each_variant(db: Database) -> None:
@@ -367,9 +368,9 @@ async def test_an_asset_is_saved_once_for_each_variant(db: Database) -> None:
     second = replace(first, sha256="b" * 64, made_by="provider")
 
     for row in (first, second):
-        await db.write(lambda connection, row=row: store.save_asset(connection, row))
+        await db.write(lambda connection, row=row: shelf.save_asset(connection, row))
 
-    assert await db.read(lambda connection: store.assets_of(connection, job().id)) == {"thumbnail": second}
+    assert await db.read(lambda connection: shelf.assets_of(connection, job().id)) == {"thumbnail": second}
 
 
 @pytest.mark.parametrize(("cost", "state"), [("0.40", "settled"), (None, "settled"), ("0", "released")])

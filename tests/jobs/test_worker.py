@@ -11,11 +11,12 @@ import anyio
 import pytest
 from workshop import PATIENCE_S, settings_for
 
-from rushes.app import App, Wish
+from rushes.app import App
 from rushes.config import Settings
 from rushes.errors import RushesError
 from rushes.jobs.ledger import AttemptState, JobState
 from rushes.jobs.worker import somebody_works
+from rushes.planning import Wish
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault
 

@@ -12,16 +12,18 @@ import sqlalchemy as sa
 
 from rushes.config import ProviderSettings, Settings
 from rushes.http import Http
-from rushes.jobs import store
-from rushes.jobs.admission import Admission
+from rushes.jobs import shelf
+from rushes.jobs.admission import Admission, Order
 from rushes.jobs.codec import JobOptions
 from rushes.jobs.database import Database
 from rushes.jobs.events import Changes
 from rushes.jobs.ledger import Attempt, Job, Next
 from rushes.jobs.library import Library
+from rushes.jobs.marks import Marks
 from rushes.jobs.service import Jobs
 from rushes.jobs.services import Case, Services
-from rushes.jobs.store import AssetRow, Event, VideoRow
+from rushes.jobs.shelf import AssetRow, VideoRow
+from rushes.jobs.store import Event
 from rushes.jobs.tables import holds
 from rushes.jobs.watching import Hints
 from rushes.jobs.worker import JobSteps
@@ -89,10 +91,10 @@ class Workshop:
         options: JobOptions | None = None,
         **changes: Any,
     ) -> Admission:
-        prepared = self.prepared(prompt, slot=slot, **changes)
-        return await self.jobs.submit(
-            prepared, asked_model=str(SORA), slot=slot, cache=cache, owner=owner, options=options
-        )
+        routes = (self.prepared(prompt, slot=slot, **changes),)
+        options = options or JobOptions()
+        order = Order(routes=routes, asked_model=str(SORA), slot=slot, cache=cache, owner=owner, options=options)
+        return await self.jobs.submit(order)
 
     async def carry_out(self, job_id: str) -> None:
         """Run the steps of a job until nothing is left to do without a person."""
@@ -135,10 +137,10 @@ class Workshop:
         return await self.jobs.events(job_id)
 
     async def videos(self, job_id: str) -> list[VideoRow]:
-        return await self.db.read(lambda connection: store.videos_of(connection, job_id))
+        return await self.db.read(lambda connection: shelf.videos_of(connection, job_id))
 
     async def assets(self, video_id: str) -> Mapping[str, AssetRow]:
-        return await self.db.read(lambda connection: store.assets_of(connection, video_id))
+        return await self.db.read(lambda connection: shelf.assets_of(connection, video_id))
 
     async def hold(self, job_id: str) -> Mapping[str, Any] | None:
         def work(connection: sa.Connection) -> Mapping[str, Any] | None:
@@ -160,12 +162,28 @@ Patient = Callable[..., AbstractAsyncContextManager[Workshop]]
 
 
 def settings_for(
-    home: Settings, fake: FakeOpenAI, *, environment: Mapping[str, str] | None = None, **section: Any
+    home: Settings,
+    fake: FakeOpenAI,
+    *,
+    environment: Mapping[str, str] | None = None,
+    others: Mapping[str, FakeOpenAI] | None = None,
+    **section: Any,
 ) -> Settings:
-    """A home whose `openai` is the fake. Looks and creates are given little time, so that tests are quick."""
+    """A home whose `openai` is the fake, with `others` beside it as servers of their own names.
+
+    Looks and creates are given little time, so that tests are quick.
+    """
     usual = {"OPENAI_API_KEY": fake.api_key or "", "OPENAI_BASE_URL": fake.base_url}
     openai = ProviderSettings.model_validate({"poll_interval_ms": 50, "create_timeout_s": 1.0, **section})
-    return replace(home, environment=usual if environment is None else environment, providers={"openai": openai})
+    beside = {
+        name: ProviderSettings.model_validate(
+            {"kind": "openai", "base_url": other.base_url, "api_key": other.api_key, "poll_interval_ms": 50}
+        )
+        for name, other in (others or {}).items()
+    }
+    return replace(
+        home, environment=usual if environment is None else environment, providers={"openai": openai, **beside}
+    )
 
 
 @asynccontextmanager
@@ -177,9 +195,10 @@ async def opened(
     reached: Callable[[str], None] | None = None,
     clock: Clock | None = None,
     environment: Mapping[str, str] | None = None,
+    others: Mapping[str, FakeOpenAI] | None = None,
     **section: Any,
 ) -> AsyncGenerator[Workshop]:
-    settings = settings_for(home, fake, environment=environment, **section)
+    settings = settings_for(home, fake, environment=environment, others=others, **section)
     settings.home.mkdir(parents=True, exist_ok=True)
     spool: Path = settings.home / "spool"
     spool.mkdir(exist_ok=True)
@@ -208,6 +227,7 @@ async def opened(
             max_video_bytes=100_000_000,
             now=clock or Clock(),
             reached=reached or (lambda point: None),
+            marks=Marks(settings, children, registry),
         )
         changes = Changes(db)
         # Entered by hand, so that a failed assertion does not come out wrapped into a group.

@@ -1,18 +1,49 @@
-"""Admission: whether a request becomes a job, joins one, or is served, and whether its price is allowed.
+"""Admission: whether an order becomes a job, joins one, or is served, and whether its price is allowed.
 
 What is admitted is durable when the transaction ends: the row, the ids of its videos, the hold on its money.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import sqlalchemy as sa
 
-from rushes.errors import OverBudget
-from rushes.jobs import store
-from rushes.jobs.ledger import Job
+from rushes.errors import ConfigError, MediaError, OverBudget
+from rushes.jobs import ledger, shelf, store
+from rushes.jobs.codec import JobOptions, options_to_json, prepared_from_json, prepared_to_json
+from rushes.jobs.ledger import LOCAL_OWNER, Job, JobState
+from rushes.jobs.routes import MODEL, dearest, flights, routes_of, routes_to_json
+from rushes.jobs.services import Services
+from rushes.jobs.shelf import VideoRow
+from rushes.media.disk import digest
+from rushes.media.store import video_key
 from rushes.providers.prepare import Prepared
-from rushes.video import ModelId
+from rushes.video import ModelId, new_video_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be bought, for whom, and how. `routes` are tried in order, the next only after a proven refusal.
+
+    `cache`: `use` serves an equal finished job and joins an equal open one, `refresh` only joins, `off` does neither.
+    """
+
+    routes: tuple[Prepared, ...]
+    asked_model: str
+    slot: int = 0
+    owner: str = LOCAL_OWNER
+    cache: str = "use"
+    options: JobOptions = field(default_factory=JobOptions)
+    tags: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> Prepared:
+        return self.routes[0]
+
+    @property
+    def may_be_served(self) -> bool:
+        """A remix, edit or extension is always made: it is asked for its chance."""
+        return self.cache == "use" and self.first.request.source is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,32 +56,200 @@ class Admission:
     estimate_usd: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A finished equal job whose files are whole, and the route that it was made on."""
+
+    job: Job
+    rows: list[VideoRow]
+    route: Prepared
+
+
+class Desk:
+    """Where orders come in."""
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+
+    async def submit(self, order: Order) -> Admission:
+        """Admit an order, durably. Raises ConfigError when none of its routes could be tried from here."""
+        prints = [self._s.fingerprint(route, order.slot) for route in order.routes]
+        while True:
+            equal = await self._s.db.read(lambda connection: store.finished_equal(connection, order.owner, prints))
+            looked_at = frozenset(each.id for each in equal)
+            if order.may_be_served and (hit := await self._usable_hit(order, prints)) is not None:
+                self._s.reached("cache.hit")
+                if (served := await self._admit_cached(order, hit)) is not None:
+                    return served
+                continue  # it was deleted or collected since we looked
+            self._check_ready(order)
+            job = self._new_job(order, prints[0])
+            ids = self._video_ids(order, job)
+            admission = await self._s.db.write(
+                lambda connection, job=job, ids=ids, seen=looked_at: admit(connection, order, job, ids, prints, seen)
+            )
+            if admission is not None:
+                self._s.reached("job.admitted")
+                return admission
+
+    async def price_now(self, order: Order) -> Decimal | None:
+        """What a submit would cost at most at this moment: nothing if it is served or joined. None: unknown."""
+        prints = [self._s.fingerprint(route, order.slot) for route in order.routes]
+        if order.may_be_served and await self._usable_hit(order, prints) is not None:
+            return Decimal(0)
+        if order.cache != "off":
+            now = self._s.now()
+            alike = await self._s.db.read(lambda c: _alike_in_flight(c, order.owner, prints))
+            if any(not job.timed_out(now) for job in alike):
+                return Decimal(0)
+        return dearest(order.routes)
+
+    def _check_ready(self, order: Order) -> None:
+        """Raise ConfigError when no route could be tried from here, with the reason of the first."""
+        troubles: list[ConfigError] = []
+        for route in order.routes:
+            try:
+                self._s.registry.provider(route.request.model.provider).check_ready()
+                return
+            except ConfigError as error:
+                troubles.append(error)
+        raise troubles[0]
+
+    def _new_job(self, order: Order, print_: str) -> Job:
+        now = self._s.now()
+        request = order.first.request
+        source = request.source
+        return Job(
+            id=new_video_id(),
+            owner=order.owner,
+            state=JobState.QUEUED,
+            model=str(request.model),
+            asked_model=order.asked_model,
+            prompt=request.prompt,
+            fingerprint=print_,
+            slot=order.slot,
+            priority=0,
+            created_at=now,
+            deadline=ledger.deadline(now, self._s.registry.model(request.model).deadline_s),
+            prepared_json=prepared_to_json(order.first),
+            routes_json=routes_to_json(order.routes),
+            source_video=source.video_id if source else None,
+            source_kind=source.kind.value if source else None,
+            options_json=options_to_json(order.options),
+            estimate_usd=order.first.estimate_usd,
+        )
+
+    def _video_ids(self, order: Order, job: Job) -> list[str]:
+        """The public ids are fixed now; the first video has its job's."""
+        count = self._s.registry.provider(order.first.request.model.provider).count(order.first)
+        return [job.id, *(new_video_id() for _ in range(count - 1))]
+
+    async def _usable_hit(self, order: Order, prints: list[str]) -> _Hit | None:
+        """A finished equal job whose files are still there and whole; broken ones are remembered as gone."""
+        for route, print_ in zip(order.routes, prints, strict=True):
+            for job in await self._s.db.read(lambda c, print_=print_: store.finished_equal(c, order.owner, [print_])):
+                if route is not order.first and self._first_print(job) != prints[0]:
+                    continue  # asked for by itself: the model that is wanted first was never tried for it
+                rows = await self._s.db.read(lambda c, job=job: shelf.videos_of(c, job.id))
+                if rows and all([await self._is_whole(row) for row in rows]):
+                    return _Hit(job, rows, route)
+                broken = [row.id for row in rows if row.in_library]
+                now = self._s.now()
+                await self._s.db.write(lambda c, broken=broken, now=now: shelf.mark_gone(c, broken, now))
+        return None
+
+    def _first_print(self, job: Job) -> str | None:
+        """The fingerprint of a job's first route; None if that has left the settings."""
+        try:
+            return self._s.fingerprint(routes_of(job)[0], job.slot)
+        except ConfigError:
+            return None
+
+    async def _is_whole(self, row: VideoRow) -> bool:
+        if not row.in_library or row.stored_under is None:
+            return False
+        key = video_key(row.stored_under)
+        head = await self._s.media.head(key)
+        if head is None or head.size_bytes != row.size_bytes:
+            return False
+        path = self._s.media.local_path(key)
+        try:
+            return path is None or (await digest(path))[0] == row.sha256
+        except MediaError:
+            if await self._s.media.head(key) is None:
+                return False  # it was deleted or collected while it was read
+            raise
+
+    async def _admit_cached(self, order: Order, hit: _Hit) -> Admission | None:
+        """Serve a finished job's videos. None when their files have been given up since they were looked at."""
+        now = self._s.now()
+        job = replace(
+            self._new_job(order, hit.job.fingerprint),
+            model=hit.job.model,
+            prepared_json=prepared_to_json(_as_made(hit)),
+            state=JobState.COMPLETED,
+            percent=100.0,
+            estimate_usd=Decimal(0),
+            cost_usd=Decimal(0),
+            cached_from=hit.job.cached_from or hit.job.id,
+            started_at=now,
+            completed_at=now,
+        )
+        ids = [job.id, *(new_video_id() for _ in hit.rows[1:])]
+
+        def work(connection: sa.Connection) -> bool:
+            if not shelf.may_still_serve(connection, hit.job.id):
+                return False
+            store.insert_job(connection, job, ids)
+            shelf.add_tags(connection, job.id, order.tags)
+            for video_id, row in zip(ids, hit.rows, strict=True):
+                shelf.save_video(connection, replace(row, id=video_id, job_id=job.id, created_at=now))
+                for asset in shelf.assets_of(connection, row.id).values():
+                    shelf.save_asset(connection, replace(asset, video_id=video_id))
+            store.insert_event(connection, job.id, "completed", now, cached_from=job.cached_from, cost_usd="0")
+            return True
+
+        if not await self._s.db.write(work):
+            return None
+        return Admission(job_id=job.id, cached=True, estimate_usd=Decimal(0))
+
+
 def admit(
-    connection: sa.Connection, job: Job, prepared: Prepared, cache: str, looked_at: frozenset[str]
+    connection: sa.Connection, order: Order, job: Job, ids: list[str], prints: list[str], looked_at: frozenset[str]
 ) -> Admission | None:
     """Admit a job in the caller's transaction, or join the open one that is equal to it.
 
     None when an equal one has finished that the look into the library (`looked_at`) did not see yet: it may serve.
     """
-    flight = None if cache == "off" else job.fingerprint
-    if flight is not None and (open_job := store.job_in_flight(connection, job.owner, flight)) is not None:
+    for open_job in [] if order.cache == "off" else _alike_in_flight(connection, job.owner, prints):
         if not open_job.timed_out(job.created_at):
+            shelf.add_tags(connection, open_job.id, order.tags)
             return Admission(job_id=open_job.id, joined=True, estimate_usd=open_job.estimate_usd)
         store.set_flight(connection, open_job.id, None)  # to the world it has failed: it is bought anew
-    if may_hit(prepared, cache):
-        finished = {each.id for each in store.finished_equal(connection, job.owner, job.fingerprint)}
+    if order.may_be_served:
+        finished = {each.id for each in store.finished_equal(connection, job.owner, prints)}
         if finished - looked_at:
             return None
-    store.insert_job(connection, job, [job.id])
-    store.set_flight(connection, job.id, flight)
-    store.insert_hold(connection, job.id, prepared.estimate_usd, job.created_at)
+    store.insert_job(connection, job, ids)
+    store.set_flight(connection, job.id, None if order.cache == "off" else flights(prints)[0])
+    store.insert_hold(connection, job.id, dearest(order.routes), job.created_at)
+    shelf.add_tags(connection, job.id, order.tags)
     store.insert_event(connection, job.id, "queued", job.created_at, model=job.model)
-    return Admission(job_id=job.id, estimate_usd=prepared.estimate_usd)
+    return Admission(job_id=job.id, estimate_usd=order.first.estimate_usd)
 
 
-def may_hit(prepared: Prepared, cache: str) -> bool:
-    """Whether a finished equal job may serve. A remix, edit or extension is always made: it is asked for its chance."""
-    return cache == "use" and prepared.request.source is None
+def _alike_in_flight(connection: sa.Connection, owner: str, prints: list[str]) -> list[Job]:
+    """The open jobs that an order may join, the most equal one first."""
+    found = [store.job_in_flight(connection, owner, flight) for flight in flights(prints)]
+    return [job for job in found if job is not None]
+
+
+def _as_made(hit: _Hit) -> Prepared:
+    """What was ordered, with what became of it when it was made: another model took it, or fewer videos came."""
+    told = (MODEL, "videos") if hit.job.route else ("videos",)
+    made = prepared_from_json(hit.job.prepared_json)
+    notes = [note for note in made.adjustments if note.field in told]
+    return replace(hit.route, adjustments=(*notes, *hit.route.adjustments))
 
 
 def check_budget(price: Decimal | None, limit: Decimal, allow_unknown: bool, model: ModelId) -> None:

@@ -2,6 +2,10 @@
 
 The money is spent by now, so nothing here gives up while the result may still be fetched, and nothing here ever
 leads back to a create. What is published under a video's key was checked before; so a restart may trust it.
+
+A file that was made on this machine carries its provenance manifest inside, and is signed before it is published; a
+provider's file stays as it came, and its manifest is published after it, beside it. The video counts as fetched only
+when both lie there, or when it is told why there is no manifest: that never holds up a video.
 """
 
 import logging
@@ -27,16 +31,17 @@ from rushes.errors import (
     Vanished,
 )
 from rushes.http import Body
-from rushes.jobs import ledger, store
+from rushes.jobs import ledger, shelf, store
 from rushes.jobs.codec import options_from_json
 from rushes.jobs.ledger import Job, JobState, Next
+from rushes.jobs.marks import Delivered, claim_for, manifest_asset, why_not
 from rushes.jobs.services import Case, Services, end_job
-from rushes.jobs.store import AssetRow, VideoRow
+from rushes.jobs.shelf import AssetRow, VideoRow
 from rushes.media import download, render
 from rushes.media.disk import digest
 from rushes.media.fetch import fetch_small
 from rushes.media.probe import Probe
-from rushes.media.store import SPRITESHEET, THUMBNAIL, video_key, video_prefix
+from rushes.media.store import MANIFEST, SPRITESHEET, THUMBNAIL, video_key, video_prefix
 from rushes.providers.base import Asset, Provider, Variant
 from rushes.video import Adjustment, Failure, Status, new_video_id
 
@@ -96,13 +101,13 @@ async def _fetch_all(s: Services, case: Case, provider: Provider) -> "_Found":
     videos = [asset for asset in assets if asset.variant is Variant.VIDEO]
     if not videos:
         raise Rejected("The provider says it is done, but offers no video", step="assets")
-    rows = await s.db.read(lambda connection: store.videos_of(connection, case.job.id))
+    rows = await s.db.read(lambda connection: shelf.videos_of(connection, case.job.id))
     filled: list[VideoRow] = []
     for n, asset in enumerate(videos):
         row = rows[n] if n < len(rows) else VideoRow(id=new_video_id(), job_id=case.job.id, n=n)
         if n >= len(rows):
             added = row
-            await s.db.write(lambda connection, added=added: store.insert_video(connection, added))
+            await s.db.write(lambda connection, added=added: shelf.insert_video(connection, added))
         filled.append(row if row.in_library else await _fetch_video(s, case, provider, asset, row))
     extras = await _fetch_extras(s, case, provider, assets, filled)
     return _Found(filled, [row for row in rows if row.n >= len(videos)], extras)
@@ -115,37 +120,114 @@ class _Found:
     extras: list[AssetRow]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A video on its way into the library: the file to publish, its facts, and what was fetched to make it."""
+
+    path: Path
+    probe: Probe
+    sha256: str
+    size_bytes: int
+    fetched: Delivered
+    manifest: Path | None = None  # to be published beside it
+
+
 async def _fetch_video(s: Services, case: Case, provider: Provider, asset: Asset, row: VideoRow) -> VideoRow:
     """One video: into the spool, checked there, then under its key; its facts are in the ledger when this returns."""
     key = video_key(row.id)
-    fit = case.prepared.fit
     part = s.spool / f"{case.job.id}-{row.n}.part"
+    made_here = case.prepared.fit.of_video or (asset.file is not None and not asset.received)
     if await s.media.head(key) is None:
-        got = await download.download(_opener(provider, asset), part, max_bytes=s.max_video_bytes)
-        s.reached("download.complete")
-        probe = await _checked(s, part, thorough=got.resumed)
-        ready, sha256, size_bytes = part, got.sha256, got.size_bytes
-        if fit.of_video:
-            ready = part.with_suffix(".fit.mp4")
-            await render.fit_video(part, ready, size=fit.size, seconds=fit.seconds)
-            probe = await s.children.probe(ready)
-            sha256, size_bytes = await digest(ready)
+        file = await _downloaded(s, case, provider, asset, part)
+        file = await _marked(s, case, row, file, part, inside=made_here)
         await _move(s, case.job, JobState.FINISHING)
-        await s.media.publish(key, ready)
+        await s.media.publish(key, file.path)
         s.reached("download.published")
     else:
-        # Published by a run that ended before it could say so: checked then, so only its facts are missing.
-        path = s.media.local_path(key)
-        if path is None:
-            raise MediaError(f"{key} lies in a bucket and cannot be read again here.")
+        file = await _published_before(s, key)
         await _move(s, case.job, JobState.FINISHING)
-        probe = await s.children.probe(path)
-        sha256, size_bytes = await digest(path)
-    filled = _with_facts(row, probe, sha256, size_bytes, s)
-    await s.db.write(lambda connection: store.save_video(connection, filled))
+        if not (made_here and file.probe.embedded_c2pa) and await s.media.head(video_key(row.id, MANIFEST)) is None:
+            file = await _marked(s, case, row, file, part, inside=False)
+    manifest = await _publish_manifest(s, case, row, file)
+    filled = _with_facts(row, file, s)
+
+    def work(connection: sa.Connection) -> None:
+        shelf.save_video(connection, filled)
+        if manifest is not None:
+            shelf.save_asset(connection, manifest)
+
+    await s.db.write(work)
     s.reached("download.recorded")
     download.discard(part)
     return filled
+
+
+async def _downloaded(s: Services, case: Case, provider: Provider, asset: Asset, part: Path) -> _File:
+    """Fetched into the spool and checked, and cut to what was asked for where the model makes only more."""
+    fit = case.prepared.fit
+    got = await download.download(_opener(provider, asset), part, max_bytes=s.max_video_bytes)
+    s.reached("download.complete")
+    probe = await _checked(s, part, thorough=got.resumed)
+    fetched = Delivered(path=part, format=probe.format, carries=probe.embedded_c2pa)
+    if not fit.of_video:
+        return _File(path=part, probe=probe, sha256=got.sha256, size_bytes=got.size_bytes, fetched=fetched)
+    ready = part.with_suffix(".fit.mp4")
+    await render.fit_video(part, ready, size=fit.size, seconds=fit.seconds)
+    probe = await s.children.probe(ready)
+    sha256, size_bytes = await digest(ready)
+    return _File(path=ready, probe=probe, sha256=sha256, size_bytes=size_bytes, fetched=fetched)
+
+
+async def _published_before(s: Services, key: str) -> _File:
+    """Published by a run that ended before it could say so: checked then, so only its facts are missing."""
+    path = s.media.local_path(key)
+    if path is None:
+        raise MediaError(f"{key} lies in a bucket and cannot be read again here.")
+    probe = await s.children.probe(path)
+    sha256, size_bytes = await digest(path)
+    fetched = Delivered(path=path, format=probe.format, carries=probe.embedded_c2pa)
+    return _File(path=path, probe=probe, sha256=sha256, size_bytes=size_bytes, fetched=fetched)
+
+
+async def _marked(s: Services, case: Case, row: VideoRow, file: _File, part: Path, *, inside: bool) -> _File:
+    """The file with its provenance manifest: inside a copy, or in a file of its own. Without it if that fails."""
+    if s.marks is None or not s.marks.enabled:
+        return file
+    try:
+        claim = await claim_for(s, s.marks, case, row, file.fetched)
+        if inside:
+            signed = part.with_suffix(".signed.mp4")
+            await s.marks.sign(file.path, claim, inside=signed)
+            sha256, size_bytes = await digest(signed)
+            return replace(file, path=signed, sha256=sha256, size_bytes=size_bytes)
+        manifest = part.with_suffix(".c2pa")
+        await s.marks.sign(file.path, claim, beside=manifest)
+        return replace(file, manifest=manifest)
+    except RushesError as error:
+        await _warn(s, case, why_not(error))
+        return file
+
+
+async def _publish_manifest(s: Services, case: Case, row: VideoRow, file: _File) -> AssetRow | None:
+    """Put the manifest beside its video, and return its row; also of one that a run before this one published."""
+    key = video_key(row.id, MANIFEST)
+    if file.manifest is None:
+        path = s.media.local_path(key)
+        return await manifest_asset(row.id, path) if path is not None and path.is_file() else None
+    try:
+        made = await manifest_asset(row.id, file.manifest)
+        await s.media.publish(key, file.manifest)
+    except MediaError as error:
+        await _warn(s, case, why_not(error))  # the video is published: it is not held up
+        return None
+    s.reached("download.marked")
+    return made
+
+
+async def _warn(s: Services, case: Case, words: str) -> None:
+    """Tell of something that the video is no worse for."""
+    now = s.now()
+    await s.db.write(lambda connection: store.insert_event(connection, case.job.id, "warning", now, message=words))
 
 
 async def _checked(s: Services, part: Path, *, thorough: bool) -> Probe:
@@ -163,7 +245,8 @@ def _opener(provider: Provider, asset: Asset) -> Callable[[int, str | None], Abs
     return lambda offset, etag: provider.open(asset, offset=offset, etag=etag)
 
 
-def _with_facts(row: VideoRow, probe: Probe, sha256: str, size_bytes: int, s: Services) -> VideoRow:
+def _with_facts(row: VideoRow, file: _File, s: Services) -> VideoRow:
+    probe = file.probe
     return replace(
         row,
         stored_under=row.id,
@@ -172,8 +255,8 @@ def _with_facts(row: VideoRow, probe: Probe, sha256: str, size_bytes: int, s: Se
         seconds=probe.seconds,
         fps=probe.fps,
         has_audio=probe.has_audio,
-        sha256=sha256,
-        size_bytes=size_bytes,
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
         created_at=s.now(),
     )
 
@@ -194,13 +277,8 @@ async def _fetch_extras(
             with anyio.fail_after(EXTRA_TIMEOUT_S):
                 got = await fetch_small(_opener(provider, asset), max_bytes=EXTRA_MAX_BYTES)
         except (RushesError, TimeoutError) as error:
-            words = f"The provider's {asset.variant.value} could not be had ({error}); it is made here when needed."
-            now = s.now()
-            await s.db.write(
-                lambda connection, words=words, now=now: store.insert_event(
-                    connection, case.job.id, "warning", now, message=words
-                )
-            )
+            what = asset.variant.value
+            await _warn(s, case, f"The provider's {what} could not be had ({error}); it is made here when needed.")
             continue
         name = THUMBNAIL if asset.variant is Variant.THUMBNAIL else SPRITESHEET
         if got.mime != MIMES[asset.variant]:
@@ -227,9 +305,9 @@ async def _finish(s: Services, case: Case, found: _Found) -> None:
 
     def work(connection: sa.Connection) -> None:
         for row in found.extras:
-            store.save_asset(connection, row)
+            shelf.save_asset(connection, row)
         for row in found.missing:
-            store.drop_video(connection, row.id)
+            shelf.drop_video(connection, row.id)
         end_job(connection, job, JobState.COMPLETED, ledger.total_cost(case.attempts), now, percent=100.0)
 
     await s.db.write(work)
@@ -333,8 +411,8 @@ async def _forget_deleted(s: Services, case: Case) -> None:
         job = store.job_by_id(connection, case.job.id)
         if job is None or job.deleted_at is None:
             return []
-        folders = {row.stored_under for row in store.videos_of(connection, job.id) if row.stored_under}
-        return [folder for folder in folders if not store.users_of_files(connection, folder)]
+        folders = {row.stored_under for row in shelf.videos_of(connection, job.id) if row.stored_under}
+        return [folder for folder in folders if not shelf.users_of_files(connection, folder)]
 
     for folder in await s.db.read(work):
         await s.media.delete_all(video_prefix(folder))

@@ -6,16 +6,18 @@ the account and its address) and nothing that does not (an alias's name, a file'
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from rushes.jobs.codec import canonical, prepared_as_data
 from rushes.providers.prepare import Prepared
+from rushes.video import JSON
 
 
 def fingerprint(prepared: Prepared, *, slot: int, account: str, base_url: str) -> str:
     """64 hexadecimal digits. Pure."""
-    data = prepared_as_data(prepared)
-    material = {"request": data["request"], "fit": data["fit"], "slot": slot, "account": account, "base_url": base_url}
+    fit = prepared_as_data(prepared)["fit"]
+    material = {"request": _request(prepared), "fit": fit, "slot": slot, "account": account, "base_url": base_url}
     return hashlib.sha256(canonical(said(material)).encode()).hexdigest()
 
 
@@ -31,4 +33,11 @@ def said(data: Any) -> Any:
 
 def request_hash(prepared: Prepared) -> str:
     """What makes two submissions the same to the provider: equal ones in doubt may adopt each other's results."""
-    return hashlib.sha256(canonical(said(prepared_as_data(prepared)["request"])).encode()).hexdigest()
+    return hashlib.sha256(canonical(said(_request(prepared))).encode()).hexdigest()
+
+
+def _request(prepared: Prepared) -> JSON:
+    """The request as data, without the names of files: the same bytes under another name make the same video."""
+    request = prepared.request
+    nameless = tuple(replace(reference, name=None) for reference in request.references)
+    return prepared_as_data(replace(prepared, request=replace(request, references=nameless)))["request"]

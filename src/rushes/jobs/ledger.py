@@ -81,6 +81,7 @@ ATTEMPT_MOVES: Mapping[AttemptState, frozenset[AttemptState]] = {
     AttemptState.LOST: frozenset(),
 }
 
+LOCAL_OWNER = "local"
 DEFAULT_DEADLINE_S = 48 * 3600.0
 
 
@@ -127,6 +128,10 @@ class Job:
     created_at: datetime
     deadline: datetime
     prepared_json: str
+    routes_json: str | None = None
+    route: int = 0
+    source_video: str | None = None
+    source_kind: str | None = None
     options_json: str
     estimate_usd: Decimal | None
     percent: float = 0.0

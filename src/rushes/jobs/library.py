@@ -1,24 +1,30 @@
-"""The library: finished videos, and the pictures of them that are made on first need."""
+"""The library: finished videos, and the pictures and manifests of them that are made on first need."""
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import anyio.to_thread
 import sqlalchemy as sa
 
 from rushes.errors import MediaError, NotFound
-from rushes.jobs import store
+from rushes.jobs import shelf
 from rushes.jobs.ledger import JobState
+from rushes.jobs.marks import Delivered, Marks, claim_for, export_claim, manifest_asset
 from rushes.jobs.service import Jobs
 from rushes.jobs.services import Services
-from rushes.jobs.store import AssetRow, Filter, VideoRow
+from rushes.jobs.shelf import AssetRow, VideoRow
+from rushes.jobs.store import Filter
 from rushes.media.disk import digest
-from rushes.media.store import SPRITESHEET, THUMBNAIL, video_key
+from rushes.media.provenance import Claim
+from rushes.media.reports import Report, State
+from rushes.media.store import MANIFEST, SPRITESHEET, THUMBNAIL, VIDEO, video_key
 from rushes.providers.base import Variant
-from rushes.video import Video
+from rushes.video import Video, ledger_id
 
 COPY_BYTES = 1 << 20
+MANIFEST_SUFFIX = ".c2pa"
 PICTURES = {Variant.THUMBNAIL: (THUMBNAIL, "image/webp"), Variant.SPRITESHEET: (SPRITESHEET, "image/jpeg")}
 
 
@@ -35,11 +41,14 @@ class Library:
         videos = await self._jobs.videos(job_id)
         if not videos:
             raise NotFound(f"{job_id} has no video yet. See: rushes jobs show {job_id}")
-        return next((video for video in videos if video.id == text), videos[0])
+        wanted = ledger_id(text)
+        return next((video for video in videos if video.id == wanted), videos[0])
 
-    async def matching(self, *, search: str | None = None, limit: int = 50) -> list[Video]:
+    async def matching(
+        self, *, search: str | None = None, tags: tuple[str, ...] = (), model: str | None = None, limit: int = 50
+    ) -> list[Video]:
         """Finished videos, newest first."""
-        wanted = Filter(states=frozenset({JobState.COMPLETED}), search=search, limit=limit)
+        wanted = Filter(states=frozenset({JobState.COMPLETED}), search=search, tags=tags, model=model, limit=limit)
         snapshots = await self._jobs.matching(wanted)
         return [video for snapshot in snapshots for video in await self._jobs.videos(snapshot.id)]
 
@@ -62,22 +71,92 @@ class Library:
         made = AssetRow(
             video_id=video.id, variant=variant.value, sha256=sha256, size_bytes=size_bytes, mime=mime, made_by="us"
         )
-        await self._s.db.write(lambda connection: store.save_asset(connection, made))
+        await self._s.db.write(lambda connection: shelf.save_asset(connection, made))
         path = self._s.media.local_path(key)
         if path is None:
             raise MediaError(f"{key} lies in a bucket: {self._s.media.url(key)}")
         return path
 
-    async def export(self, video: Video, target: Path) -> Path:
-        """Copy a video out of the library. A folder as target takes it under its id."""
+    async def export(self, video: Video, target: Path, *, embed: bool = False) -> Path:
+        """Copy a video out of the library. A folder as target takes it under its id.
+
+        `embed` puts the provenance manifest into the copy. Raises MediaError when that cannot be done.
+        """
         if video.path is None:
             raise NotFound(f"The file of {video.id} is no longer in the library.")
         path = target / f"{video.id}.{video.format}" if target.is_dir() else target
-        return await anyio.to_thread.run_sync(copy_whole, video.path, path)
+        if not embed or (await self._look(video.path)).ours:
+            return await anyio.to_thread.run_sync(copy_whole, video.path, path)
+        marks, manifest = self._marks(), await self.manifest(video)
+        claim = await self._claim(video, carries=False)
+        with tempfile.TemporaryDirectory(dir=self._s.spool) as folder:
+            out = Path(folder) / VIDEO
+            claim = export_claim(claim, video.path, video.format, manifest)
+            await marks.sign(video.path, claim, inside=out)
+            return await anyio.to_thread.run_sync(copy_whole, out, path)
+
+    async def manifest(self, video: Video) -> Path | None:
+        """The manifest beside a video, made now if it has none. None: it lies inside the file. Raises MediaError."""
+        row = await self._row(video.id)
+        key = video_key(row.stored_under or row.id, MANIFEST)
+        path = self._s.media.local_path(key)
+        if path is None:
+            raise MediaError(f"{key} lies in a bucket: {self._s.media.url(key)}")
+        if path.is_file():
+            return path
+        if video.path is None:
+            raise MediaError(f"The file of {video.id} is no longer in the library, so no manifest can be made.")
+        inside = await self._look(video.path)
+        if inside.ours:
+            return None
+        claim = await self._claim(video, carries=inside.state is not State.NONE)
+        with tempfile.TemporaryDirectory(dir=self._s.spool) as folder:
+            out = Path(folder) / MANIFEST
+            await self._marks().sign(video.path, claim, beside=out)
+            made = await manifest_asset(video.id, out)
+            await self._s.media.publish(key, out)
+        await self._s.db.write(lambda connection: shelf.save_asset(connection, made))
+        return path
+
+    async def provenance(self, video: Video) -> Report:
+        """What is known of a video's origin; its manifest is made now if it has none. Raises MediaError."""
+        if video.path is None:
+            raise MediaError(f"The file of {video.id} is no longer in the library.")
+        if self._marks(may_be_off=True).enabled:
+            return await self._look(video.path, await self.manifest(video))
+        beside = video.path.with_name(MANIFEST)
+        return await self._look(video.path, beside if beside.is_file() else None)
+
+    async def provenance_of(self, path: Path) -> Report:
+        """What is known of any file's origin: by the manifest that lies beside it, else by the one inside."""
+        if not path.is_file():
+            raise NotFound(f"{path}: no such file.")
+        beside = [path.with_suffix(MANIFEST_SUFFIX), path.with_name(path.name + MANIFEST_SUFFIX)]
+        return await self._look(path, next((each for each in beside if each != path and each.is_file()), None))
+
+    async def _look(self, path: Path, manifest: Path | None = None) -> Report:
+        return await self._marks(may_be_off=True).read(path, manifest)
+
+    def _marks(self, *, may_be_off: bool = False) -> Marks:
+        marks = self._s.marks
+        if marks is None or not (marks.enabled or may_be_off):
+            raise MediaError("Manifests are switched off: [provenance] enabled = false.")
+        return marks
+
+    async def _claim(self, video: Video, *, carries: bool) -> Claim:
+        """What is to be said of a video of the library. One that was served from it was made by another job."""
+        assert video.path is not None
+        row = await self._row(video.id)
+        case = await self._jobs.case(video.job_id)
+        if case.job.cached_from:
+            case = await self._jobs.case(case.job.cached_from)
+        maker = replace(row, id=row.stored_under or row.id)
+        file = Delivered(path=video.path, format=video.format, carries=carries)
+        return await claim_for(self._s, self._marks(), case, maker, file)
 
     async def _row(self, video_id: str) -> VideoRow:
         def work(connection: sa.Connection) -> VideoRow | None:
-            return store.video_by_id(connection, video_id)
+            return shelf.video_by_id(connection, video_id)
 
         row = await self._s.db.read(work)
         if row is None:

@@ -16,6 +16,7 @@ from rushes.errors import (
     AccessDenied,
     ConfigError,
     Gone,
+    Moderated,
     NotOffered,
     ProviderError,
     RateLimited,
@@ -31,6 +32,7 @@ GRACE_S = 5.0
 """Beyond the create's timeout: the far side may finish writing what it accepted at the last moment."""
 LOOK_EVERY_S = 2.0
 NOT_READY_S = 10.0
+UNASKED_REPAYS = 2
 PATIENCE_S = 600.0
 """How long a search that fails is repeated before a person is asked."""
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -88,8 +90,8 @@ async def settle(s: Services, case: Case) -> None:
         words = "The process ended while the request was on its way."
         await answers.note_doubt(s, case, case.last, "interrupted", words)
         case = await s.load(case.job.id)
-    provider = s.provider_of(case)
     try:
+        provider = s.provider_of(case)
         provider.check_ready()
     except ConfigError as error:
         await s.set_trouble(case.job, str(error))
@@ -163,6 +165,10 @@ async def _look_for_it(s: Services, case: Case, provider: Provider) -> None:
             case Adopt(remote):
                 if await _adopt(s, case, remote):
                     return
+            case Absent() if attempt.error_code == Moderated.code:
+                # The far side said why, only not in a way that proves anything: asking again, or elsewhere, is no help.
+                await answers.note_refusal(s, case, attempt, Moderated.code, attempt.error or "", final=True)
+                return
             case Absent():
                 words = f"The provider does not have it; the create had failed with: {attempt.error}"
                 await answers.note_refusal(s, case, attempt, answers.NEVER_ACCEPTED, words)
@@ -205,8 +211,13 @@ async def _adopt(s: Services, case: Case, remote: RemoteJob) -> bool:
 
 
 async def _ask(s: Services, case: Case, why: str) -> None:
-    """Leave the decision to a person, unless one has decided beforehand that such a job is simply paid again."""
-    if s.registry.provider(case.last.provider).context.section.on_unknown == "repay":
+    """Leave the decision to a person, unless one has decided beforehand that such a job is simply paid again.
+
+    A server that always fails in a doubtful way would be paid without end: after a few times a person is asked anyway.
+    """
+    repays = sum(1 for attempt in case.attempts if attempt.repaid)
+    on_unknown = s.registry.provider(case.last.provider).context.section.on_unknown
+    if on_unknown == "repay" and repays < UNASKED_REPAYS:
         await repay(s, case)
         return
     now = s.now()

@@ -15,22 +15,19 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from rushes.errors import Conflict, JobFailed, NeedsAttention, NotFound, TimedOut
-from rushes.jobs import ledger, reconcile, store
-from rushes.jobs.admission import Admission, admit, may_hit
-from rushes.jobs.codec import JobOptions, options_from_json, options_to_json, prepared_from_json, prepared_to_json
+from rushes.jobs import ledger, reconcile, shelf, store
+from rushes.jobs.admission import Admission, Desk, Order
+from rushes.jobs.codec import options_from_json, prepared_from_json
 from rushes.jobs.events import Changes
-from rushes.jobs.fingerprint import fingerprint
 from rushes.jobs.ledger import Attempt, AttemptState, Job, JobState
 from rushes.jobs.polling import bar_percent
+from rushes.jobs.routes import routes_of
 from rushes.jobs.services import Case, Services, end_job
-from rushes.jobs.store import Event, Filter, VideoRow
-from rushes.media.disk import digest
+from rushes.jobs.shelf import VideoRow
+from rushes.jobs.store import Event, Filter
 from rushes.media.store import SPRITESHEET, THUMBNAIL, video_key, video_prefix
 from rushes.providers.base import RemoteJob
-from rushes.providers.prepare import Prepared
 from rushes.video import Adjustment, Failure, ModelId, Status, Video, new_video_id, video_uuid
-
-LOCAL_OWNER = "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,138 +63,22 @@ class Jobs:
     def __init__(self, services: Services, changes: Changes) -> None:
         self._s = services
         self._changes = changes
+        self._desk = Desk(services)
 
     # -- admit -------------------------------------------------------------------------------------
 
-    async def submit(
-        self,
-        prepared: Prepared,
-        *,
-        asked_model: str,
-        slot: int = 0,
-        owner: str = LOCAL_OWNER,
-        cache: str = "use",
-        options: JobOptions | None = None,
-    ) -> Admission:
-        """Admit one job, durably. An equal open job is joined instead; a finished one may serve (`cache="use"`)."""
-        print_ = self._fingerprint(prepared, slot)
-        while True:
-            equal = await self._s.db.read(lambda connection: store.finished_equal(connection, owner, print_))
-            looked_at = frozenset(each.id for each in equal)
-            if may_hit(prepared, cache) and (hit := await self._usable_hit(owner, print_)) is not None:
-                return await self._admit_cached(prepared, asked_model, slot, owner, print_, hit, options)
-            self._s.registry.provider(prepared.request.model.provider).check_ready()
-            job = self._new_job(prepared, asked_model, slot, owner, print_, self._s.now(), options)
-            admission = await self._s.db.write(
-                lambda connection, job=job, seen=looked_at: admit(connection, job, prepared, cache, seen)
-            )
-            if admission is not None:
-                self._s.reached("job.admitted")
-                self._changes.wake()
-                return admission
+    async def submit(self, order: Order) -> Admission:
+        """Admit one job, durably. An equal open job is joined instead; a finished one may serve."""
+        admission = await self._desk.submit(order)
+        self._changes.wake()
+        return admission
 
-    async def price_now(self, prepared: Prepared, *, slot: int, owner: str = LOCAL_OWNER, cache: str) -> Decimal | None:
-        """What a submit would cost at this moment: nothing if it is served or joined. None: unknown."""
-        print_ = self._fingerprint(prepared, slot)
-        if may_hit(prepared, cache) and await self._usable_hit(owner, print_) is not None:
-            return Decimal(0)
-        open_job = await self._s.db.read(lambda c: store.job_in_flight(c, owner, print_)) if cache != "off" else None
-        if open_job is not None and not open_job.timed_out(self._s.now()):
-            return Decimal(0)
-        return prepared.estimate_usd
-
-    def _fingerprint(self, prepared: Prepared, slot: int) -> str:
-        provider = self._s.registry.provider(prepared.request.model.provider)
-        return fingerprint(prepared, slot=slot, account=provider.account, base_url=provider.base_url)
+    async def price_now(self, order: Order) -> Decimal | None:
+        """What a submit would cost at most at this moment: nothing if it is served or joined. None: unknown."""
+        return await self._desk.price_now(order)
 
     def now(self) -> datetime:
         return self._s.now()
-
-    def _new_job(
-        self,
-        prepared: Prepared,
-        asked_model: str,
-        slot: int,
-        owner: str,
-        print_: str,
-        now: datetime,
-        options: JobOptions | None,
-    ) -> Job:
-        model = self._s.registry.model(prepared.request.model)
-        return Job(
-            id=new_video_id(),
-            owner=owner,
-            state=JobState.QUEUED,
-            model=str(prepared.request.model),
-            asked_model=asked_model,
-            prompt=prepared.request.prompt,
-            fingerprint=print_,
-            slot=slot,
-            priority=0,
-            created_at=now,
-            deadline=ledger.deadline(now, model.deadline_s),
-            prepared_json=prepared_to_json(prepared),
-            options_json=options_to_json(options or JobOptions()),
-            estimate_usd=prepared.estimate_usd,
-        )
-
-    async def _usable_hit(self, owner: str, print_: str) -> tuple[Job, list[VideoRow]] | None:
-        """A finished equal job whose files are still there and whole; broken ones are remembered as gone."""
-        for job in await self._s.db.read(lambda connection: store.finished_equal(connection, owner, print_)):
-            rows = await self._s.db.read(lambda connection, job=job: store.videos_of(connection, job.id))
-            if rows and all([await self._is_whole(row) for row in rows]):
-                return job, rows
-            broken = [row.id for row in rows if row.in_library]
-            now = self._s.now()
-            await self._s.db.write(lambda connection, broken=broken, now=now: store.mark_gone(connection, broken, now))
-        return None
-
-    async def _is_whole(self, row: VideoRow) -> bool:
-        if not row.in_library or row.stored_under is None:
-            return False
-        key = video_key(row.stored_under)
-        head = await self._s.media.head(key)
-        if head is None or head.size_bytes != row.size_bytes:
-            return False
-        path = self._s.media.local_path(key)
-        return path is None or (await digest(path))[0] == row.sha256
-
-    async def _admit_cached(
-        self,
-        prepared: Prepared,
-        asked_model: str,
-        slot: int,
-        owner: str,
-        print_: str,
-        hit: tuple[Job, list[VideoRow]],
-        options: JobOptions | None,
-    ) -> Admission:
-        original, rows = hit
-        now = self._s.now()
-        fresh = self._new_job(prepared, asked_model, slot, owner, print_, now, options)
-        job = replace(
-            fresh,
-            state=JobState.COMPLETED,
-            percent=100.0,
-            estimate_usd=Decimal(0),
-            cost_usd=Decimal(0),
-            cached_from=original.cached_from or original.id,
-            started_at=now,
-            completed_at=now,
-        )
-        ids = [job.id, *(new_video_id() for _ in rows[1:])]
-
-        def work(connection: sa.Connection) -> None:
-            store.insert_job(connection, job, ids)
-            for video_id, row in zip(ids, rows, strict=True):
-                store.save_video(connection, replace(row, id=video_id, job_id=job.id, created_at=now))
-                for asset in store.assets_of(connection, row.id).values():
-                    store.save_asset(connection, replace(asset, video_id=video_id))
-            store.insert_event(connection, job.id, "completed", now, cached_from=job.cached_from, cost_usd="0")
-
-        await self._s.db.write(work)
-        self._changes.wake()
-        return Admission(job_id=job.id, cached=True, estimate_usd=Decimal(0))
 
     # -- look --------------------------------------------------------------------------------------
 
@@ -210,7 +91,7 @@ class Jobs:
         prefix = full or (text if text.startswith("video_") else f"video_{text.replace('-', '')}")
 
         def work(connection: sa.Connection) -> list[str]:
-            if full and (row := store.video_by_id(connection, full)):
+            if full and (row := shelf.video_by_id(connection, full)):
                 return [row.job_id]
             return store.job_ids_starting(connection, prefix) if len(prefix) >= len("video_") + 4 else []
 
@@ -302,8 +183,8 @@ class Jobs:
         """The finished videos of a job; those whose files are gone come with `path=None`."""
 
         def work(connection: sa.Connection) -> list[tuple[VideoRow, set[str]]]:
-            rows = [row for row in store.videos_of(connection, job_id) if row.sha256 is not None]
-            return [(row, set(store.assets_of(connection, row.id))) for row in rows]
+            rows = [row for row in shelf.videos_of(connection, job_id) if row.sha256 is not None]
+            return [(row, set(shelf.assets_of(connection, row.id))) for row in rows]
 
         case = await self._case(job_id)
         return [self._video(case, row, have) for row, have in await self._s.db.read(work)]
@@ -333,7 +214,7 @@ class Jobs:
             model=ModelId.parse(job.model),
             prompt=job.prompt,
             cached=job.cached_from is not None,
-            cost_usd=job.cost_usd,
+            cost_usd=job.cost_usd if row.n == 0 else Decimal(0),
             latency_s=0.0 if job.cached_from else (done - began).total_seconds(),
             adjustments=prepared_from_json(job.prepared_json).adjustments,
             created_at=row.created_at or done,
@@ -366,12 +247,15 @@ class Jobs:
         if any(attempt.in_doubt and not attempt.repaid for attempt in case.attempts):
             raise Conflict(f"{job_id} may have been accepted. Decide first: rushes jobs resolve {job_id} …")
         return await self.submit(
-            case.prepared,
-            asked_model=case.job.asked_model,
-            slot=case.job.slot,
-            owner=case.job.owner,
-            cache="refresh",
-            options=options_from_json(case.job.options_json),
+            Order(
+                routes=routes_of(case.job),
+                asked_model=case.job.asked_model,
+                slot=case.job.slot,
+                owner=case.job.owner,
+                cache="refresh",
+                options=options_from_json(case.job.options_json),
+                tags=tuple(await self._s.db.read(lambda connection: shelf.tags_of(connection, job_id))),
+            )
         )
 
     async def resolve_adopt(self, job_id: str, remote_id: str) -> str:
@@ -396,6 +280,7 @@ class Jobs:
                 store.save_attempt(connection, left)
                 store.insert_job(connection, job, [job.id])
                 store.insert_hold(connection, job.id, job.estimate_usd, now)
+                shelf.add_tags(connection, job.id, shelf.tags_of(connection, case.job.id))
                 attempt: Attempt = replace(case.last, job_id=job.id, n=1, key=f"{job.id}-1")
                 store.insert_attempt(connection, attempt)
             else:
@@ -430,7 +315,7 @@ class Jobs:
         """Hide a job at once; its files go when nothing else refers to them. An open job is cancelled first."""
         case = await self._case(job_id)
         now = self._s.now()
-        rows = await self._s.db.read(lambda connection: store.videos_of(connection, job_id))
+        rows = await self._s.db.read(lambda connection: shelf.videos_of(connection, job_id))
 
         def work(connection: sa.Connection) -> list[str]:
             if not case.job.state.final:
@@ -438,7 +323,7 @@ class Jobs:
             store.hide(connection, job_id, now)
             store.insert_event(connection, job_id, "deleted", now)
             folders = {row.stored_under for row in rows if row.stored_under}
-            return [folder for folder in folders if not store.users_of_files(connection, folder)]
+            return [folder for folder in folders if not shelf.users_of_files(connection, folder)]
 
         for folder in await self._s.db.write(work):
             await self._s.media.delete_all(video_prefix(folder))

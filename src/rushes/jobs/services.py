@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from rushes.jobs import ledger, store
 from rushes.jobs.codec import prepared_from_json
 from rushes.jobs.database import Database
+from rushes.jobs.fingerprint import fingerprint
 from rushes.jobs.ledger import Attempt, Job, JobState
+from rushes.jobs.marks import Marks
 from rushes.media.children import Children
 from rushes.media.store import MediaStore
 from rushes.providers.base import Provider
@@ -62,6 +64,7 @@ class Services:
     children: Children
     spool: Path
     max_video_bytes: int
+    marks: Marks | None = None  # None: nothing is signed
     flights: Flights = field(default_factory=Flights)
     now: Callable[[], datetime] = utc_now
     reached: Callable[[str], None] = _pass
@@ -74,6 +77,11 @@ class Services:
             return Case(job, store.attempts_of(connection, job_id))
 
         return await self.db.read(work)
+
+    def fingerprint(self, prepared: Prepared, slot: int) -> str:
+        """By what the cache and the single flight know a request."""
+        provider = self.registry.provider(prepared.request.model.provider)
+        return fingerprint(prepared, slot=slot, account=provider.account, base_url=provider.base_url)
 
     def provider_of(self, case: "Case") -> Provider:
         """The provider of the newest attempt, else of the request."""

@@ -4,11 +4,10 @@ They take an open connection and do no more than SQL: what may happen is decided
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,45 +21,12 @@ from rushes.jobs.ledger import (
     Job,
     JobState,
 )
-from rushes.jobs.tables import assets, attempts, events, holds, jobs, videos
+from rushes.jobs.tables import attempts, events, holds, jobs, tags, videos
 from rushes.providers.base import RemoteJob
-from rushes.video import JSON, Failure, Size
+from rushes.video import JSON, Failure
 
 ADOPTED_ELSEWHERE = "adopted_elsewhere"
 """The attempt of a job that was past its deadline when a person found its remote job: another job owns that now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoRow:
-    """A video as the ledger knows it: fixed ids at admission, facts once the file is in the library."""
-
-    id: str
-    job_id: str
-    n: int
-    stored_under: str | None = None
-    format: str | None = None
-    size: Size | None = None
-    seconds: float | None = None
-    fps: Fraction | None = None
-    has_audio: bool | None = None
-    sha256: str | None = None
-    size_bytes: int | None = None
-    created_at: datetime | None = None
-    gone_at: datetime | None = None
-
-    @property
-    def in_library(self) -> bool:
-        return self.sha256 is not None and self.gone_at is None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssetRow:
-    video_id: str
-    variant: str
-    sha256: str
-    size_bytes: int
-    mime: str
-    made_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +47,14 @@ class Filter:
     owner: str | None = None
     states: frozenset[JobState] | None = None
     search: str | None = None
+    tags: tuple[str, ...] = ()  # all of them
+    model: str | None = None  # a part of the id of what made it, or of what was asked for
     limit: int = 50
     before: str | None = None  # a job id: those admitted before it
     deleted: bool = False
 
 
-def _row_update(table: sa.Table, *keys: str, without: Collection[str] = ()) -> sa.Update:
+def row_update(table: sa.Table, *keys: str, without: Collection[str] = ()) -> sa.Update:
     """A statement that writes a whole row, built once: building it anew costs more than running it.
 
     The keys are bound as `key_<name>`, because the plain names are those of the values.
@@ -98,11 +66,9 @@ def _row_update(table: sa.Table, *keys: str, without: Collection[str] = ()) -> s
 
 
 JOB_BY_ID = sa.select(jobs).where(jobs.c.id == sa.bindparam("id"))
-WRITE_JOB = _row_update(jobs, "id", without={"flight", "cancel_requested", "deleted_at"})
+WRITE_JOB = row_update(jobs, "id", without={"flight", "cancel_requested", "deleted_at"})
 ATTEMPTS_OF_JOB = sa.select(attempts).where(attempts.c.job_id == sa.bindparam("job_id")).order_by(attempts.c.n)
-WRITE_ATTEMPT = _row_update(attempts, "job_id", "n")
-VIDEOS_OF_JOB = sa.select(videos).where(videos.c.job_id == sa.bindparam("job_id")).order_by(videos.c.n)
-WRITE_VIDEO = _row_update(videos, "id", without={"job_id", "n"})
+WRITE_ATTEMPT = row_update(attempts, "job_id", "n")
 INSERT_EVENT = events.insert()
 WORKABLE = (
     sa.select(jobs.c.id)
@@ -154,6 +120,11 @@ def jobs_matching(connection: sa.Connection, wanted: Filter) -> list[Job]:
         query = query.where(jobs.c.state.in_([state.value for state in wanted.states]))
     if wanted.search:
         query = query.where(jobs.c.prompt.icontains(wanted.search, autoescape=True))
+    for tag in wanted.tags:
+        query = query.where(sa.exists().where(tags.c.job_id == jobs.c.id, tags.c.tag == tag))
+    if wanted.model:
+        served = jobs.c.model.icontains(wanted.model, autoescape=True)
+        query = query.where(served | jobs.c.asked_model.icontains(wanted.model, autoescape=True))
     if not wanted.deleted:
         query = query.where(jobs.c.deleted_at.is_(None))
     if wanted.before:
@@ -173,19 +144,26 @@ def job_in_flight(connection: sa.Connection, owner: str, flight: str) -> Job | N
     return _job(row) if row else None
 
 
-def finished_equal(connection: sa.Connection, owner: str, fingerprint: str) -> list[Job]:
-    """Completed jobs of the same request, newest first, that made their file themselves."""
+def finished_equal(connection: sa.Connection, owner: str, fingerprints: Sequence[str]) -> list[Job]:
+    """Completed jobs of the same request on any of its routes, newest first."""
     query = (
         sa.select(jobs)
         .where(
             jobs.c.owner == owner,
-            jobs.c.fingerprint == fingerprint,
+            jobs.c.fingerprint.in_(fingerprints),
             jobs.c.state == JobState.COMPLETED.value,
             jobs.c.deleted_at.is_(None),
         )
         .order_by(jobs.c.completed_at.desc())
         .limit(5)
     )
+    return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def jobs_from(connection: sa.Connection, job_id: str) -> list[Job]:
+    """The jobs that remix, edit or extend a video of this one, oldest first."""
+    own = sa.select(videos.c.id).where(videos.c.job_id == job_id)
+    query = sa.select(jobs).where(jobs.c.source_video.in_(own)).order_by(jobs.c.created_at)
     return [_job(row) for row in connection.execute(query).mappings()]
 
 
@@ -258,59 +236,6 @@ def durations_s(connection: sa.Connection, model: str, limit: int = 50) -> list[
     return [(row.ended_at - row.answered_at).total_seconds() for row in connection.execute(query)]
 
 
-# -- videos ----------------------------------------------------------------------------------------
-
-
-def videos_of(connection: sa.Connection, job_id: str) -> list[VideoRow]:
-    return [_video(row) for row in connection.execute(VIDEOS_OF_JOB, {"job_id": job_id}).mappings()]
-
-
-def video_by_id(connection: sa.Connection, video_id: str) -> VideoRow | None:
-    row = connection.execute(sa.select(videos).where(videos.c.id == video_id)).mappings().first()
-    return _video(row) if row else None
-
-
-def save_video(connection: sa.Connection, row: VideoRow) -> None:
-    connection.execute(WRITE_VIDEO, {"key_id": row.id, **_video_values(row)})
-
-
-def insert_video(connection: sa.Connection, row: VideoRow) -> None:
-    connection.execute(videos.insert().values(id=row.id, job_id=row.job_id, n=row.n, **_video_values(row)))
-
-
-def drop_video(connection: sa.Connection, video_id: str) -> None:
-    connection.execute(videos.delete().where(videos.c.id == video_id))
-
-
-def users_of_files(connection: sa.Connection, stored_under: str) -> int:
-    """How many videos of jobs that are not deleted still refer to a folder of files."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(videos.join(jobs, jobs.c.id == videos.c.job_id))
-        .where(videos.c.stored_under == stored_under, jobs.c.deleted_at.is_(None))
-    )
-    return connection.execute(query).scalar_one()
-
-
-def save_asset(connection: sa.Connection, row: AssetRow) -> None:
-    connection.execute(assets.delete().where((assets.c.video_id == row.video_id) & (assets.c.variant == row.variant)))
-    connection.execute(
-        assets.insert().values(
-            video_id=row.video_id,
-            variant=row.variant,
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            mime=row.mime,
-            made_by=row.made_by,
-        )
-    )
-
-
-def assets_of(connection: sa.Connection, video_id: str) -> dict[str, AssetRow]:
-    query = sa.select(assets).where(assets.c.video_id == video_id)
-    return {row["variant"]: AssetRow(**row) for row in connection.execute(query).mappings()}
-
-
 # -- money -----------------------------------------------------------------------------------------
 
 
@@ -358,6 +283,10 @@ def _job_values(job: Job) -> dict[str, Any]:
         "created_at": job.created_at,
         "deadline": job.deadline,
         "prepared_json": job.prepared_json,
+        "routes_json": job.routes_json,
+        "route": job.route,
+        "source_video": job.source_video,
+        "source_kind": job.source_kind,
         "options_json": job.options_json,
         "estimate_usd": job.estimate_usd,
         "cost_usd": job.cost_usd,
@@ -425,42 +354,3 @@ _ATTEMPT_COLUMNS = tuple(
     for column in attempts.columns
     if column.name not in ("state", "remote_id", "remote_json", "remote_expires_at")
 )
-
-
-def _video_values(row: VideoRow) -> dict[str, Any]:
-    return {
-        "stored_under": row.stored_under,
-        "format": row.format,
-        "width": row.size.width if row.size else None,
-        "height": row.size.height if row.size else None,
-        "seconds": row.seconds,
-        "fps": str(row.fps) if row.fps else None,
-        "has_audio": row.has_audio,
-        "sha256": row.sha256,
-        "size_bytes": row.size_bytes,
-        "created_at": row.created_at,
-        "gone_at": row.gone_at,
-    }
-
-
-def _video(row: sa.RowMapping) -> VideoRow:
-    return VideoRow(
-        id=row["id"],
-        job_id=row["job_id"],
-        n=row["n"],
-        stored_under=row["stored_under"],
-        format=row["format"],
-        size=Size(row["width"], row["height"]) if row["width"] else None,
-        seconds=row["seconds"],
-        fps=Fraction(row["fps"]) if row["fps"] else None,
-        has_audio=row["has_audio"],
-        sha256=row["sha256"],
-        size_bytes=row["size_bytes"],
-        created_at=row["created_at"],
-        gone_at=row["gone_at"],
-    )
-
-
-def mark_gone(connection: sa.Connection, video_ids: Iterable[str], now: datetime) -> None:
-    """The file behind these videos is missing or damaged: they can no longer serve as a cache."""
-    connection.execute(videos.update().where(videos.c.id.in_(list(video_ids))).values(gone_at=now))

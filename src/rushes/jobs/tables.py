@@ -95,6 +95,10 @@ jobs = Table(
     Column("created_at", Instant, nullable=False),
     Column("deadline", Instant, nullable=False),
     Column("prepared_json", Text, nullable=False),
+    Column("routes_json", Text),  # every route in order, where there is more than one
+    Column("route", Integer, nullable=False, default=0),  # which of them is being taken
+    Column("source_video", String(40)),  # the video that it remixes, edits or extends
+    Column("source_kind", String(10)),
     Column("options_json", Text, nullable=False),
     Column("estimate_usd", Usd),
     Column("cost_usd", Usd),
@@ -112,6 +116,7 @@ jobs = Table(
     Index("ix_jobs_finished", "owner", "fingerprint", "completed_at"),
     Index("ix_jobs_newest", "owner", "created_at"),
     Index("ix_jobs_state", "state"),
+    Index("ix_jobs_source", "source_video"),
 )
 
 attempts = Table(
@@ -156,7 +161,7 @@ videos = Table(
     Column("sha256", String(64)),
     Column("size_bytes", BigInteger),
     Column("created_at", Instant),
-    Column("gone_at", Instant),  # the file was found missing or damaged
+    Column("gone_at", Instant),  # the file was found missing or damaged, or, if stored_under is null, was collected
     UniqueConstraint("job_id", "n"),
 )
 
@@ -169,6 +174,28 @@ assets = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("mime", Text, nullable=False),
     Column("made_by", String(20), nullable=False),  # provider | us
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("job_id", String(40), ForeignKey("jobs.id"), primary_key=True),
+    Column("tag", String(80), primary_key=True),
+    Index("ix_tags_tag", "tag"),
+)
+
+characters = Table(
+    "characters",
+    metadata,
+    Column("id", String(40), primary_key=True),  # ours, for life
+    Column("owner", String(80), nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("remote_id", Text, nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("clip_sha256", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_characters_owner", "owner", "created_at"),
 )
 
 holds = Table(

@@ -12,7 +12,7 @@ from decimal import Decimal
 import anyio
 import sqlalchemy as sa
 
-from rushes.errors import Gone, ProviderError, Vanished
+from rushes.errors import ConfigError, Gone, ProviderError, RequestError, Vanished
 from rushes.jobs import ledger, store
 from rushes.jobs.ledger import JobState, Next
 from rushes.jobs.polling import Pace, next_look_s
@@ -153,7 +153,7 @@ async def _note_progress(s: Services, case: Case, progress: Progress) -> None:
 async def _ended_with_video(s: Services, case: Case, provider: Provider, progress: Progress) -> None:
     """The far side is done and the money is spent: from here on only files move."""
     now = s.now()
-    cost = provider.cost(s.registry.model(case.model_id), case.prepared, progress)
+    cost = _cost(s, case, provider, progress)
     remote = case.last.remote
     if remote is not None and progress.expires_at is not None:
         remote = replace(remote, expires_at=progress.expires_at)
@@ -170,12 +170,21 @@ async def _ended_with_video(s: Services, case: Case, provider: Provider, progres
     s.reached("job.rendered")
 
 
+def _cost(s: Services, case: Case, provider: Provider, progress: Progress) -> Decimal | None:
+    """What the attempt cost; by the estimate where the model has left the settings while its job was running."""
+    try:
+        model = s.registry.model(case.model_id)
+    except (ConfigError, RequestError):
+        return progress.billed_usd if progress.billed_usd is not None else case.prepared.estimate_usd
+    return provider.cost(model, case.prepared, progress)
+
+
 async def _ended_without_video(s: Services, case: Case, provider: Provider, progress: Progress) -> None:
     now = s.now()
     failure = progress.failure or Failure("internal_error", "The provider gave no reason.")
     cost: Decimal | None = progress.billed_usd if progress.billed_usd is not None else Decimal(0)
-    if failure.code in MODERATION_CODES and provider.promises.moderated_is_billed:
-        cost = provider.cost(s.registry.model(case.model_id), case.prepared, progress)
+    if failure.code.lower() in MODERATION_CODES and provider.promises.moderated_is_billed:
+        cost = _cost(s, case, provider, progress)
     done = ledger.ended(case.last, cost, now, failure.code)
 
     def work(connection: sa.Connection) -> None:

@@ -20,6 +20,7 @@ POINTS = (
     "job.rendered",
     "download.complete",
     "download.published",
+    "download.marked",
     "download.recorded",
     "job.completed",
 )

@@ -1,4 +1,4 @@
-"""The first tables: jobs, attempts, videos, assets, holds, events."""
+"""The first tables: jobs, attempts, videos, assets, holds, events, tags, characters."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,6 +25,10 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("deadline", sa.BigInteger(), nullable=False),
         sa.Column("prepared_json", sa.Text(), nullable=False),
+        sa.Column("routes_json", sa.Text()),
+        sa.Column("route", sa.Integer(), nullable=False),
+        sa.Column("source_video", sa.String(40)),
+        sa.Column("source_kind", sa.String(10)),
         sa.Column("options_json", sa.Text(), nullable=False),
         sa.Column("estimate_usd", sa.BigInteger()),
         sa.Column("cost_usd", sa.BigInteger()),
@@ -46,6 +50,7 @@ def upgrade() -> None:
     op.create_index("ix_jobs_finished", "jobs", ["owner", "fingerprint", "completed_at"])
     op.create_index("ix_jobs_newest", "jobs", ["owner", "created_at"])
     op.create_index("ix_jobs_state", "jobs", ["state"])
+    op.create_index("ix_jobs_source", "jobs", ["source_video"])
     op.create_table(
         "attempts",
         sa.Column("job_id", sa.String(40), nullable=False),
@@ -125,3 +130,24 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_job_id", "events", ["job_id", "id"])
+    op.create_table(
+        "tags",
+        sa.Column("job_id", sa.String(40), nullable=False),
+        sa.Column("tag", sa.String(80), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_tags_job_id_jobs"),
+        sa.PrimaryKeyConstraint("job_id", "tag", name="pk_tags"),
+    )
+    op.create_index("ix_tags_tag", "tags", ["tag"])
+    op.create_table(
+        "characters",
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("owner", sa.String(80), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("remote_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("clip_sha256", sa.String(64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_characters"),
+    )
+    op.create_index("ix_characters_owner", "characters", ["owner", "created_at"])

@@ -1,0 +1,335 @@
+"""From a wish to what would be bought: models chosen, pictures taken in, sources found, every route prepared.
+
+Nothing here spends. What is wrong with a wish is said here, while nothing is lost by saying so.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+from rushes.config import Settings
+from rushes.errors import ConfigError, RushesError, Unsupported
+from rushes.jobs.characters import Characters
+from rushes.jobs.lineage import Lineage, Origin
+from rushes.jobs.service import Jobs
+from rushes.jobs.tags import checked_tags
+from rushes.media.inputs import Inputs, file_name
+from rushes.providers.base import Provider
+from rushes.providers.catalog import Model
+from rushes.providers.prepare import Fit, Misfit, Prepared, prepare
+from rushes.providers.registry import Choice, Registry
+from rushes.video import JSON, Crop, MediaRef, ModelId, Reference, Size, SourceKind, SourceVideo, VideoRequest
+
+Picture = MediaRef | bytes | str | Path
+"""A picture in any form that is understood: bytes, a path, `file://`, an https URL, a data URI, raw base64."""
+
+INPAINT_ITEMS = "inpaint_items"
+"""Azure's own name for references with a place in time; clients that were written for it still send it as an option."""
+
+
+ITEM_FIELDS = ("frame_index", "type", "file_name", "crop_bounds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A picture or clip as a reference; with a `frame_index` it is what the video shows from that frame on."""
+
+    media: Picture
+    frame_index: int | None = None
+    crop: Crop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What somebody wants made, as the faces hear it: model by name, pictures in any form, everything optional.
+
+    At most one of `remix`, `edit` and `extend` names an earlier video, by its id. `fallback` names models to try when
+    the first provably did not accept. `characters` are ids of `rushes characters`, or the provider's own.
+    """
+
+    prompt: str
+    model: str | None = None
+    size: Size | str | None = None
+    seconds: int | None = None
+    seed: int | None = None
+    audio: bool | None = None
+    negative_prompt: str | None = None
+    first_frame: Picture | None = None
+    last_frame: Picture | None = None
+    references: tuple[Picture | Given, ...] = ()
+    characters: tuple[str, ...] = ()
+    remix: str | None = None
+    edit: str | None = None
+    extend: str | None = None
+    extra: dict[str, JSON] = field(default_factory=dict[str, JSON])
+    n: int = 1
+    fallback: tuple[str, ...] = ()
+    misfit: Misfit | None = None  # None: as configured
+    cache: str | None = None
+    max_cost_usd: Decimal | None = None
+    allow_unknown_price: bool = False
+    thumbnail: bool = True
+    spritesheet: bool = True
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be bought for a wish: the routes of each job, the first one first, and what is to be told."""
+
+    choice: Choice
+    takes: tuple[tuple[Prepared, ...], ...]
+    wish: Wish
+    notes: tuple[str, ...] = ()
+
+    @property
+    def dearest(self) -> ModelId:
+        """The model that a limit is about: one whose price nobody knows, else the dearest."""
+        routes = self.takes[0]
+        unknown = [route for route in routes if route.estimate_usd is None]
+        return (unknown or sorted(routes, key=lambda route: route.estimate_usd or 0, reverse=True))[0].request.model
+
+    @property
+    def prepared(self) -> tuple[Prepared, ...]:
+        """What each job will try first."""
+        return tuple(routes[0] for routes in self.takes)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a wish brings along, taken in once for all routes."""
+
+    first_frame: MediaRef | None
+    last_frame: MediaRef | None
+    references: tuple[Reference, ...]
+    extra: Mapping[str, JSON]
+
+
+class Planner:
+    """Plans wishes. It reads the ledger and stores pictures, and changes nothing else."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        inputs: Inputs,
+        jobs: Jobs,
+        lineage: Lineage,
+        characters: Characters,
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._inputs = inputs
+        self._jobs = jobs
+        self._lineage = lineage
+        self._characters = characters
+
+    async def plan(self, wish: Wish, *, ours: Collection[str] = ()) -> Plan:
+        """Decide what would be bought. `ours` names fields whose values the face chose. Raises what is wrong."""
+        if wish.n < 1:
+            raise RushesError(f"-n {wish.n} makes nothing. Pass 1 or more.")
+        checked_tags(wish.tags)
+        kind, origin = await self._origin(wish)
+        named = wish.model or (str(origin.model) if origin else None)
+        choice = self._registry.choose(named, wish.fallback)
+        material: Material | None = None
+        takes: list[list[Prepared]] = [[] for _ in range(wish.n)]
+        notes = [*choice.notes]
+        refusals: list[RushesError] = []
+        for model in (choice.model, *choice.fallbacks):
+            try:
+                provider = self._registry.provider(model.id.provider)
+                provider.check_ready()
+                material = material or await self.taken_in(wish)
+                request = await self._request(wish, model, material, kind, origin)
+                routes = [await self._prepared(request, model, provider, wish, ours, slot) for slot in range(wish.n)]
+            except (ConfigError, Unsupported) as error:
+                refusals.append(error)
+                notes.append(f"{model.id} is left out: {error}")
+                continue
+            for take, prepared in zip(takes, routes, strict=True):
+                take.append(prepared)
+        if not takes[0]:
+            raise refusals[0]
+        if origin is not None and any(_by_remote_id(prepared) for prepared in takes[0]):
+            notes += origin.notes(self._jobs.now())
+        return Plan(
+            choice=choice,
+            # Exact fits first: what must be cut or scaled is only the next best.
+            takes=tuple(tuple(sorted(take, key=lambda prepared: prepared.fit != Fit())) for take in takes),
+            wish=wish,
+            notes=tuple(notes),
+        )
+
+    async def _prepared(
+        self, request: VideoRequest, model: Model, provider: Provider, wish: Wish, ours: Collection[str], slot: int
+    ) -> Prepared:
+        misfit = wish.misfit or Misfit(self._settings.defaults.on_misfit)
+        fitted = prepare(request, model, misfit=misfit, ours=ours, slot=slot, today=self._jobs.now().date())
+        prepared = await self._with_fitted_frames(fitted)
+        provider.check(prepared)
+        if prepared.estimate_usd is None:
+            return prepared
+        return replace(prepared, estimate_usd=prepared.estimate_usd * provider.count(prepared))
+
+    async def _with_fitted_frames(self, prepared: Prepared) -> Prepared:
+        """Carry out the fitting of given pictures, so that what is fingerprinted is what is sent."""
+        request, fit = prepared.request, prepared.fit
+        if fit.first_frame is not None and request.first_frame is not None:
+            request = replace(request, first_frame=await self._inputs.fitted(request.first_frame, fit.first_frame))
+        if fit.last_frame is not None and request.last_frame is not None:
+            request = replace(request, last_frame=await self._inputs.fitted(request.last_frame, fit.last_frame))
+        return replace(prepared, request=request)
+
+    async def _request(
+        self, wish: Wish, model: Model, material: Material, kind: SourceKind | None, origin: Origin | None
+    ) -> VideoRequest:
+        provider = self._registry.provider(model.id.provider)
+        return VideoRequest(
+            prompt=wish.prompt,
+            model=model.id,
+            size=_size(wish.size),
+            seconds=wish.seconds,
+            seed=wish.seed,
+            audio=wish.audio,
+            negative_prompt=wish.negative_prompt,
+            first_frame=material.first_frame,
+            last_frame=material.last_frame,
+            references=material.references,
+            characters=tuple([await self._characters.remote_id(given, provider) for given in wish.characters]),
+            source=await self._source(kind, origin, model, provider) if kind and origin else None,
+            extra=material.extra,
+        )
+
+    # -- what a wish brings along ------------------------------------------------------------------
+
+    async def taken_in(self, wish: Wish) -> Material:
+        """Check and store every picture and clip of a wish. Raises MediaError and Unsupported."""
+        extra, items = _without_inpaint_items(wish.extra)
+        given = [each if isinstance(each, Given) else Given(media=each) for each in (*wish.references, *items)]
+        return Material(
+            await self._picture(wish.first_frame),
+            await self._picture(wish.last_frame),
+            tuple([await self._reference(each) for each in given]),
+            extra,
+        )
+
+    async def _picture(self, picture: Picture | None) -> MediaRef | None:
+        if picture is None or isinstance(picture, MediaRef):
+            return picture
+        return await self._inputs.add(picture, relative_to=None)
+
+    async def _reference(self, given: Given) -> Reference:
+        media = given.media if isinstance(given.media, MediaRef) else await self._inputs.add(given.media, clips=True)
+        return Reference(media=media, frame_index=given.frame_index, crop=given.crop, name=file_name(given.media))
+
+    # -- earlier videos ----------------------------------------------------------------------------
+
+    async def _origin(self, wish: Wish) -> tuple[SourceKind | None, Origin | None]:
+        named = {SourceKind.REMIX: wish.remix, SourceKind.EDIT: wish.edit, SourceKind.EXTEND: wish.extend}
+        asked = [(kind, text) for kind, text in named.items() if text is not None]
+        if len(asked) > 1:
+            raise Unsupported("Pass only one of --remix, --edit and --extend: a video has one source.")
+        if not asked:
+            return None, None
+        kind, text = asked[0]
+        return kind, await self._lineage.origin(text)
+
+    async def _source(self, kind: SourceKind, origin: Origin, model: Model, provider: Provider) -> SourceVideo:
+        """The source as this provider can be told of it: by its own id, else by the stored file.
+
+        By its id it is made by the model that made the source, whatever is asked for, and so at that one's price.
+        """
+        same_model = origin.model.model == model.id.model
+        at_home = origin.remote_id is not None and origin.account == provider.account and same_model
+        source = SourceVideo(
+            kind=kind,
+            video_id=origin.video.id,
+            size=origin.size,
+            seconds=origin.seconds,
+            extensions=origin.extensions,
+        )
+        takes_files = kind in model.source_files and origin.video.path is not None
+        if at_home and not (takes_files and origin.expired(self._jobs.now())):
+            return replace(source, remote_id=origin.remote_id, account=origin.account)
+        if not takes_files:
+            raise Unsupported(self._cannot_take(kind, origin, model, provider))
+        assert origin.video.path is not None
+        media = await self._inputs.add(origin.video.path, clips=True)
+        return replace(source, media=media, size=media.size, seconds=max(1, round(media.seconds or origin.seconds)))
+
+    def _cannot_take(self, kind: SourceKind, origin: Origin, model: Model, provider: Provider) -> str:
+        others = [
+            str(each.id)
+            for each in self._registry.catalog.models.values()
+            if kind in each.source_files and each != model
+        ]
+        can = f" Models that take any video's file: {', '.join(others[:4])}." if others else ""
+        home = f"It was made by {origin.model}, in another account than this one's."
+        if origin.account == provider.account:
+            home = f"It was made by {origin.model}, and that model will make this, too: leave the model out."
+            can = ""
+        elif origin.remote_id is None:
+            home = f"It was made by {origin.model}, which keeps no copy of it."
+        elif kind in model.source_files:
+            home = "Its file is no longer in the library."
+            can = ""
+        return f"{model.id} cannot {kind.value} {origin.video.id}. {home}{can}"
+
+
+def _by_remote_id(prepared: Prepared) -> bool:
+    source = prepared.request.source
+    return source is not None and source.remote_id is not None
+
+
+def _without_inpaint_items(extra: Mapping[str, JSON]) -> tuple[Mapping[str, JSON], list[Given]]:
+    """Options without `inpaint_items`, and those as references. Raises Unsupported."""
+    items = extra.get(INPAINT_ITEMS)
+    if items is None:
+        return extra, []
+    if not isinstance(items, Sequence) or isinstance(items, str):
+        raise Unsupported(f"{INPAINT_ITEMS} is a list of objects with frame_index and file_name.")
+    rest = {name: value for name, value in extra.items() if name != INPAINT_ITEMS}
+    return rest, [_inpaint_item(n, item) for n, item in enumerate(items)]
+
+
+def _inpaint_item(n: int, item: JSON) -> Given:
+    where = f"{INPAINT_ITEMS}[{n}]"
+    if not isinstance(item, Mapping):
+        raise Unsupported(f"{where} is not an object with frame_index and file_name.")
+    fields = cast(Mapping[str, Any], item)
+    if unknown := next(
+        (name for name in fields if name not in ("frame_index", "type", "file_name", "crop_bounds")), None
+    ):
+        raise Unsupported(f"{where} has no field {unknown!r}. It takes: frame_index, type, file_name, crop_bounds.")
+    name, index, bounds = fields.get("file_name"), fields.get("frame_index", 0), fields.get("crop_bounds")
+    if not isinstance(name, str) or not name:
+        raise Unsupported(f"{where}: file_name is missing: a path, an https link, a data URI or base64.")
+    if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+        raise Unsupported(f"{where}: frame_index is a whole number from 0 on, not {index!r}.")
+    return Given(media=name, frame_index=index, crop=None if bounds is None else _crop(where, bounds))
+
+
+def _crop(where: str, bounds: Any) -> Crop:
+    sides = ("left", "top", "right", "bottom")
+    known = {f"{side}_fraction": side for side in sides}
+    if not isinstance(bounds, Mapping) or any(name not in known for name in cast(Mapping[str, Any], bounds)):
+        raise Unsupported(f"{where}: crop_bounds takes {', '.join(known)}.")
+    given = {known[name]: value for name, value in cast(Mapping[str, Any], bounds).items()}
+    if any(not isinstance(value, int | float) or not 0 <= value <= 1 for value in given.values()):
+        raise Unsupported(f"{where}: the fractions of crop_bounds lie between 0 and 1.")
+    crop = Crop(**given)
+    if crop.left >= crop.right or crop.top >= crop.bottom:
+        raise Unsupported(f"{where}: crop_bounds leave nothing of the picture.")
+    return crop
+
+
+def _size(size: Size | str | None) -> Size | None:
+    if not isinstance(size, str):
+        return size
+    try:
+        return Size.parse(size)
+    except ValueError as error:
+        raise Unsupported(str(error)) from None
