@@ -18,9 +18,12 @@ class _Entry(NamedTuple):
 COMMANDS: Mapping[str, _Entry] = {
     "generate": _Entry("rushes.cli.generate", "generate", "Make a video and print its path."),
     "jobs": _Entry("rushes.cli.jobs", "jobs", "List, watch, cancel and decide about jobs."),
-    "videos": _Entry("rushes.cli.videos", "videos", "List, show, export and delete finished videos."),
+    "videos": _Entry("rushes.cli.videos", "videos", "List, show, tag, export and collect finished videos."),
+    "provenance": _Entry("rushes.cli.provenance", "provenance", "Where a file comes from, by its manifest."),
+    "characters": _Entry("rushes.cli.characters", "characters", "Keep a character's looks from video to video."),
     "models": _Entry("rushes.cli.models", "models", "What each model can do and what it costs."),
     "providers": _Entry("rushes.cli.models", "providers", "Which providers are set up and answer."),
+    "init": _Entry("rushes.cli.init", "init", "Begin with a settings file or an example."),
     "doctor": _Entry("rushes.cli.doctor", "doctor", "Check this installation."),
     "worker": _Entry("rushes.cli.worker", "worker", "Work on open jobs."),
 }

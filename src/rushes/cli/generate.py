@@ -1,6 +1,7 @@
 """`rushes generate`: one prompt, one or more videos."""
 
 import json
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,16 @@ from typing import Any
 import anyio
 import click
 
-from rushes.app import App, Plan, Wish
+from rushes.app import App
 from rushes.cli.run import common_options, print_json, run, settings_of
 from rushes.cli.show import Progress, usd, video_data
 from rushes.config import Settings
 from rushes.errors import JobFailed, NeedsAttention, RushesError, TimedOut
 from rushes.jobs.admission import Admission
 from rushes.jobs.library import check_writable
+from rushes.planning import Given, Picture, Plan, Wish
 from rushes.providers.prepare import Misfit
-from rushes.video import JSON, Video
+from rushes.video import JSON, Adjustment, Video
 
 
 @click.command()
@@ -26,6 +28,12 @@ from rushes.video import JSON, Video
 @click.option("--seconds", type=int, help="Length in whole seconds.")
 @click.option("--image", help="First frame: a file, an https URL or a data URI.")
 @click.option("--last-image", help="Last frame, for models that take one.")
+@click.option("--reference", "references", multiple=True, help="A picture of whom or what it is about. Repeatable.")
+@click.option("--inpaint", multiple=True, metavar="FRAME=FILE", help="A picture or clip to show from FRAME on.")
+@click.option("--character", "characters", multiple=True, metavar="ID", help="See: rushes characters. Repeatable.")
+@click.option("--remix", metavar="ID", help="Make an earlier video anew, as PROMPT says.")
+@click.option("--edit", metavar="ID", help="Change an earlier video as PROMPT says.")
+@click.option("--extend", metavar="ID", help="Go on where an earlier video ends; --seconds is what is added.")
 @click.option("--negative", "negative_prompt", help="What must not be in the picture, for models that take it.")
 @click.option("--audio/--no-audio", default=None, help="With or without sound, for models that let you choose.")
 @click.option("-n", "n", type=click.IntRange(min=1), default=1, show_default=True, help="How many: as many jobs.")
@@ -34,6 +42,8 @@ from rushes.video import JSON, Video
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Copy the video here: a file, or a folder.")
 @click.option("--cache", type=click.Choice(["use", "refresh", "off"]), help="use: serve an equal finished one.")
 @click.option("--strict/--nearest", "strict", default=None, help="Refuse what the model cannot make, or fit it.")
+@click.option("--fallback", multiple=True, metavar="MODEL", help="Tried if those before it refuse. Repeatable.")
+@click.option("--tag", "tags", multiple=True, help="To find it by: rushes videos list --tag. Repeatable.")
 @click.option("--max-cost", metavar="USD", help="Refuse if all of it together would cost more.")
 @click.option("--allow-unknown-price", is_flag=True, help="Go on although --max-cost cannot be checked.")
 @click.option("--thumbnail/--no-thumbnail", default=True, help="Fetch or make a thumbnail.")
@@ -82,6 +92,7 @@ async def _generate(app: App, settings: Settings, options: dict[str, Any]) -> No
 
 def _wish(options: dict[str, Any]) -> Wish:
     strict = options["strict"]
+    references: list[Picture | Given] = [*options["references"], *map(_inpaint, options["inpaint"])]
     return Wish(
         prompt=options["prompt"],
         model=options["model"],
@@ -92,6 +103,13 @@ def _wish(options: dict[str, Any]) -> Wish:
         negative_prompt=options["negative_prompt"],
         first_frame=options["image"],
         last_frame=options["last_image"],
+        references=tuple(references),
+        characters=options["characters"],
+        remix=options["remix"],
+        edit=options["edit"],
+        extend=options["extend"],
+        fallback=options["fallback"],
+        tags=options["tags"],
         extra=_extra(options["extra"]),
         n=options["n"],
         misfit=None if strict is None else Misfit.STRICT if strict else Misfit.NEAREST,
@@ -101,6 +119,14 @@ def _wish(options: dict[str, Any]) -> Wish:
         thumbnail=options["thumbnail"],
         spritesheet=options["spritesheet"],
     )
+
+
+def _inpaint(text: str) -> Given:
+    """`FRAME=FILE`: what the video is to show from that output frame on."""
+    frame, equals, file = text.partition("=")
+    if not equals or not frame.strip().isdecimal() or not file:
+        raise click.BadParameter(f"{text!r} is not FRAME=FILE, such as 0=first.png.", param_hint="--inpaint")
+    return Given(media=file, frame_index=int(frame))
 
 
 def _extra(pairs: tuple[str, ...]) -> dict[str, JSON]:
@@ -131,14 +157,22 @@ def _dollars(text: str | None) -> Decimal | None:
 
 def _tell(plan: Plan, price: Decimal | None) -> None:
     """What is about to be bought, before it is."""
-    for note in plan.choice.notes:
+    for note in plan.notes:
         click.echo(note, err=True)
-    first, *_ = plan.prepared
+    first, *others = plan.takes[0]
     request = first.request
-    count = f"{len(plan.prepared)} x " if len(plan.prepared) > 1 else ""
-    click.echo(f"{request.model}: {count}{request.seconds} s, {request.size}, {usd(price)}", err=True)
-    for adjustment in first.adjustments:
-        click.echo(f"{adjustment.field}: {adjustment.asked} -> {adjustment.given} ({adjustment.why})", err=True)
+    count = f"{len(plan.takes)} x " if len(plan.takes) > 1 else ""
+    most = "at most " if others and price else ""
+    click.echo(f"{request.model}: {count}{request.seconds} s, {request.size}, {most}{usd(price)}", err=True)
+    tell_changes(first.adjustments)
+    for other in others:
+        click.echo(f"if that is refused: {other.request.model}, {usd(other.estimate_usd)}", err=True)
+
+
+def tell_changes(adjustments: Iterable[Adjustment]) -> None:
+    for change in adjustments:
+        asked = "" if change.asked is None else f"{change.asked} -> "
+        click.echo(f"{change.field}: {asked}{change.given} ({change.why})", err=True)
 
 
 async def _wait(
@@ -167,6 +201,8 @@ async def _wait(
         # A take that failed keeps its number, so that the third of three is called so.
         for n, video in enumerate(found, start=len(takes) + len(failures)):
             takes.append((n, await app.with_pictures(video, wish)))
+            # What changed after it was admitted: another model took it, or fewer videos were made.
+            tell_changes(change for change in video.adjustments if change.field in ("model", "videos"))
             word = "cached, free" if video.cached else usd(video.cost_usd)
             click.echo(f"{video.id}: {video.size}, {video.seconds:.2f} s, {word}", err=True)
     return takes, failures

@@ -11,6 +11,7 @@ from rushes.jobs.ledger import JobState
 from rushes.jobs.service import Snapshot
 from rushes.jobs.services import Case
 from rushes.jobs.store import Filter
+from rushes.jobs.tags import checked_tags
 from rushes.jobs.worker import somebody_works
 from rushes.video import Video
 
@@ -24,6 +25,7 @@ def jobs() -> None:
 @click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only those in this state.")
 @click.option("--open", "only_open", is_flag=True, help="Only those that are not finished.")
 @click.option("--search", help="Only those whose prompt contains this.")
+@click.option("--tag", "tags", multiple=True, help="Only those with this tag. Repeatable: all of them must fit.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 @common_options
@@ -31,12 +33,14 @@ def list_(
     state: str | None,
     only_open: bool,
     search: str | None,
+    tags: tuple[str, ...],
     limit: int,
     as_json: bool,
     env_file: Path | None,
     log_level: str | None,
 ) -> None:
     """List jobs, newest first."""
+    tags = checked_tags(tags)
     states = frozenset({JobState(state)}) if state else None
     if only_open:
         states = frozenset(each for each in JobState if not each.final)
@@ -44,13 +48,15 @@ def list_(
     async def work(app: App) -> list[Snapshot]:
         if await app.worker.has_open_jobs() and not somebody_works(app.db.path):
             click.echo("Nobody works on the open jobs. Go on with: rushes worker --until-idle", err=True)
-        return await app.jobs.matching(Filter(states=states, search=search, limit=limit))
+        return await app.jobs.matching(Filter(states=states, search=search, tags=tags, limit=limit))
 
     found = run(settings_of(env_file, log_level), work, leave_worker=False)
     if as_json:
         print_json([job_data(each) for each in found])
         return
-    if not found:
+    if not found and (states or search or tags):
+        click.echo("No job fits.", err=True)
+    elif not found:
         click.echo('No jobs. Make one: rushes generate "a lighthouse at dusk"', err=True)
     table(
         ["ID", "STATE", "DONE", "COST", "MODEL", "ADMITTED", "PROMPT"],

@@ -39,7 +39,7 @@ def models(provider: str | None, as_json: bool, env_file: Path | None, log_level
                 _sizes(model),
                 seconds_in_words(model.seconds),
                 _price(model),
-                ", ".join(sorted(model.features)) or "-",
+                _takes(model),
                 model.read.isoformat() if model.read else "-",
             ]
             for model in found
@@ -48,6 +48,12 @@ def models(provider: str | None, as_json: bool, env_file: Path | None, log_level
     for model in found:
         if model.note:
             click.echo(f"{model.id}: {model.note}", err=True)
+
+
+def _takes(model: Model) -> str:
+    """What it can be given beside a prompt; what it cannot do without first."""
+    needed = [f"{feature} (needed)" for feature in model.requires]
+    return ", ".join([*needed, *sorted(set(model.features) - set(model.requires))]) or "-"
 
 
 def _sizes(model: Model) -> str:
@@ -80,6 +86,7 @@ def _model_data(model: Model) -> dict[str, Any]:
         "default_size": str(model.default_size),
         "default_seconds": model.default_seconds,
         "features": sorted(model.features),
+        "requires": list(model.requires),
         "prices": [
             {
                 "sizes": [str(size) for size in line.sizes],
