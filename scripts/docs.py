@@ -1,6 +1,6 @@
 """Write the generated pages of the docs, and check that what is written by hand is true.
 
-    python scripts/docs.py            write docs/cli.md
+    python scripts/docs.py            write docs/cli.md, and the blocks of other pages that are made from the code
     python scripts/docs.py --check    change nothing; say what is out of date, broken or missing
 
 Checked: the generated pages are current; every relative link leads to a file; every setting and every variable is in
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from blocks import rewritten
 
 from rushes.cli import cli
 from rushes.config import VARIABLES, ConfigFile, ProviderSettings
@@ -29,6 +30,10 @@ OTHER_VARIABLES = ("LOG_LEVEL", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PR
 def main() -> int:
     if "--check" not in sys.argv:
         CLI_PAGE.write_text(cli_page(), encoding="utf-8")
+        for page in markdown_files():
+            before = page.read_text(encoding="utf-8")
+            if (after := rewritten(before)) != before:
+                page.write_text(after, encoding="utf-8")
         return 0
     problems = [*stale_pages(), *broken_links(), *undocumented_settings(), *misnamed_changes()]
     for problem in problems:
@@ -64,6 +69,10 @@ def helps(command: click.Command, context: click.Context) -> Iterator[tuple[str,
 def stale_pages() -> Iterator[str]:
     if not CLI_PAGE.is_file() or CLI_PAGE.read_text(encoding="utf-8") != cli_page():
         yield "docs/cli.md is out of date: make format"
+    for page in markdown_files():
+        text = page.read_text(encoding="utf-8")
+        if rewritten(text) != text:
+            yield f"{page.relative_to(ROOT)} has a block that is out of date: make format"
 
 
 def markdown_files() -> list[Path]:
