@@ -77,7 +77,7 @@ class Desk:
         while True:
             equal = await self._s.db.read(lambda connection: store.finished_equal(connection, order.owner, prints))
             looked_at = frozenset(each.id for each in equal)
-            if order.may_be_served and (hit := await self._usable_hit(order, prints)) is not None:
+            if order.may_be_served and (hit := await self._usable_hit(order, prints, equal)) is not None:
                 self._s.reached("cache.hit")
                 if (served := await self._admit_cached(order, hit)) is not None:
                     return served
@@ -95,8 +95,10 @@ class Desk:
     async def price_now(self, order: Order) -> Decimal | None:
         """What a submit would cost at most at this moment: nothing if it is served or joined. None: unknown."""
         prints = [self._s.fingerprint(route, order.slot) for route in order.routes]
-        if order.may_be_served and await self._usable_hit(order, prints) is not None:
-            return Decimal(0)
+        if order.may_be_served:
+            equal = await self._s.db.read(lambda connection: store.finished_equal(connection, order.owner, prints))
+            if await self._usable_hit(order, prints, equal) is not None:
+                return Decimal(0)
         if order.cache != "off":
             now = self._s.now()
             alike = await self._s.db.read(lambda c: _alike_in_flight(c, order.owner, prints))
@@ -144,10 +146,10 @@ class Desk:
         count = self._s.registry.provider(order.first.request.model.provider).count(order.first)
         return [job.id, *(new_video_id() for _ in range(count - 1))]
 
-    async def _usable_hit(self, order: Order, prints: list[str]) -> _Hit | None:
+    async def _usable_hit(self, order: Order, prints: list[str], equal: list[Job]) -> _Hit | None:
         """A finished equal job whose files are still there and whole; broken ones are remembered as gone."""
         for route, print_ in zip(order.routes, prints, strict=True):
-            for job in await self._s.db.read(lambda c, print_=print_: store.finished_equal(c, order.owner, [print_])):
+            for job in (each for each in equal if each.fingerprint == print_):
                 if route is not order.first and self._first_print(job) != prints[0]:
                     continue  # asked for by itself: the model that is wanted first was never tried for it
                 rows = await self._s.db.read(lambda c, job=job: shelf.videos_of(c, job.id))

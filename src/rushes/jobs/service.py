@@ -103,8 +103,10 @@ class Jobs:
         return found[0]
 
     async def get(self, job_id: str) -> Snapshot:
-        case = await self._case(job_id)
-        return self._snapshot(case.job)
+        job = await self._s.db.read(lambda connection: store.job_by_id(connection, job_id))
+        if job is None:
+            raise _no_such_job(job_id)
+        return self._snapshot(job)
 
     async def case(self, job_id: str) -> Case:
         """The job with its attempts: everything the ledger knows. Raises NotFound."""
@@ -333,4 +335,8 @@ class Jobs:
         try:
             return await self._s.load(job_id)
         except LookupError:
-            raise NotFound(f"There is no job {job_id}. See: rushes jobs list") from None
+            raise _no_such_job(job_id) from None
+
+
+def _no_such_job(job_id: str) -> NotFound:
+    return NotFound(f"There is no job {job_id}. See: rushes jobs list")

@@ -229,8 +229,9 @@ def may_still_serve(connection: sa.Connection, job_id: str) -> bool:
 
 
 def add_tags(connection: sa.Connection, job_id: str, wanted: Iterable[str]) -> None:
-    have = tags_of(connection, job_id)
-    for tag in sorted(set(wanted) - set(have)):
+    if not (new := set(wanted)):
+        return
+    for tag in sorted(new - set(tags_of(connection, job_id))):
         connection.execute(tags.insert().values(job_id=job_id, tag=tag))
 
 

@@ -69,6 +69,26 @@ JOB_BY_ID = sa.select(jobs).where(jobs.c.id == sa.bindparam("id"))
 WRITE_JOB = row_update(jobs, "id", without={"flight", "cancel_requested", "deleted_at"})
 ATTEMPTS_OF_JOB = sa.select(attempts).where(attempts.c.job_id == sa.bindparam("job_id")).order_by(attempts.c.n)
 WRITE_ATTEMPT = row_update(attempts, "job_id", "n")
+FINISHED_EQUAL = (
+    sa.select(jobs)
+    .where(
+        jobs.c.owner == sa.bindparam("owner"),
+        jobs.c.fingerprint.in_(sa.bindparam("fingerprints", expanding=True)),
+        jobs.c.state == JobState.COMPLETED.value,
+        jobs.c.deleted_at.is_(None),
+    )
+    .order_by(jobs.c.completed_at.desc())
+    .limit(20)
+)
+IN_FLIGHT = sa.select(jobs).where(
+    jobs.c.owner == sa.bindparam("owner"),
+    jobs.c.flight == sa.bindparam("flight"),
+    jobs.c.state.in_([state.value for state in OPEN_JOB_STATES]),
+)
+SET_FLIGHT = jobs.update().where(jobs.c.id == sa.bindparam("key_id")).values(flight=sa.bindparam("flight"))
+SETTLE_HOLD = row_update(holds, "job_id", without={"held_usd"})
+INSERT_JOB, INSERT_VIDEO, INSERT_ATTEMPT = jobs.insert(), videos.insert(), attempts.insert()
+INSERT_HOLD = holds.insert()
 INSERT_EVENT = events.insert()
 WORKABLE = (
     sa.select(jobs.c.id)
@@ -83,13 +103,13 @@ CANCEL_WISHES = WORKABLE.where(jobs.c.cancel_requested)
 
 def insert_job(connection: sa.Connection, job: Job, video_ids: Sequence[str]) -> None:
     """Admit a job with its videos' ids. Raises IntegrityError when an equal one is in flight."""
-    connection.execute(jobs.insert().values(**_job_values(job)))
+    connection.execute(INSERT_JOB, _job_values(job))
     for n, video_id in enumerate(video_ids):
-        connection.execute(videos.insert().values(id=video_id, job_id=job.id, n=n))
+        connection.execute(INSERT_VIDEO, {"id": video_id, "job_id": job.id, "n": n})
 
 
 def set_flight(connection: sa.Connection, job_id: str, flight: str | None) -> None:
-    connection.execute(jobs.update().where(jobs.c.id == job_id).values(flight=flight))
+    connection.execute(SET_FLIGHT, {"key_id": job_id, "flight": flight})
 
 
 def save_job(connection: sa.Connection, job: Job) -> None:
@@ -137,27 +157,14 @@ def jobs_matching(connection: sa.Connection, wanted: Filter) -> list[Job]:
 
 def job_in_flight(connection: sa.Connection, owner: str, flight: str) -> Job | None:
     """The open job that an equal submit joins; one in need of attention counts, so that it is not bought again."""
-    query = sa.select(jobs).where(
-        jobs.c.owner == owner, jobs.c.flight == flight, jobs.c.state.in_([s.value for s in OPEN_JOB_STATES])
-    )
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(IN_FLIGHT, {"owner": owner, "flight": flight}).mappings().first()
     return _job(row) if row else None
 
 
 def finished_equal(connection: sa.Connection, owner: str, fingerprints: Sequence[str]) -> list[Job]:
     """Completed jobs of the same request on any of its routes, newest first."""
-    query = (
-        sa.select(jobs)
-        .where(
-            jobs.c.owner == owner,
-            jobs.c.fingerprint.in_(fingerprints),
-            jobs.c.state == JobState.COMPLETED.value,
-            jobs.c.deleted_at.is_(None),
-        )
-        .order_by(jobs.c.completed_at.desc())
-        .limit(5)
-    )
-    return [_job(row) for row in connection.execute(query).mappings()]
+    rows = connection.execute(FINISHED_EQUAL, {"owner": owner, "fingerprints": list(fingerprints)}).mappings()
+    return [_job(row) for row in rows]
 
 
 def jobs_from(connection: sa.Connection, job_id: str) -> list[Job]:
@@ -189,7 +196,7 @@ def hide(connection: sa.Connection, job_id: str, now: datetime) -> None:
 
 
 def insert_attempt(connection: sa.Connection, attempt: Attempt) -> None:
-    connection.execute(attempts.insert().values(**_attempt_values(attempt)))
+    connection.execute(INSERT_ATTEMPT, _attempt_values(attempt))
 
 
 def save_attempt(connection: sa.Connection, attempt: Attempt) -> None:
@@ -240,13 +247,13 @@ def durations_s(connection: sa.Connection, model: str, limit: int = 50) -> list[
 
 
 def insert_hold(connection: sa.Connection, job_id: str, usd: Decimal | None, now: datetime) -> None:
-    connection.execute(holds.insert().values(job_id=job_id, held_usd=usd, state="held", at=now))
+    connection.execute(INSERT_HOLD, {"job_id": job_id, "held_usd": usd, "state": "held", "at": now})
 
 
 def settle_hold(connection: sa.Connection, job_id: str, usd: Decimal | None, now: datetime) -> None:
     """Turn a hold into what it really cost; zero or nothing releases it."""
     state = "settled" if usd is None or usd > 0 else "released"
-    connection.execute(holds.update().where(holds.c.job_id == job_id).values(settled_usd=usd, state=state, at=now))
+    connection.execute(SETTLE_HOLD, {"key_job_id": job_id, "settled_usd": usd, "state": state, "at": now})
 
 
 # -- events ----------------------------------------------------------------------------------------
