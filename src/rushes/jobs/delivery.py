@@ -32,7 +32,7 @@ from rushes.errors import (
 )
 from rushes.http import Body
 from rushes.jobs import ledger, shelf, store
-from rushes.jobs.codec import options_from_json
+from rushes.jobs.codec import options_from_json, prepared_to_json
 from rushes.jobs.ledger import Job, JobState, Next
 from rushes.jobs.marks import Delivered, claim_for, manifest_asset, why_not
 from rushes.jobs.services import Case, Services, end_job
@@ -318,8 +318,6 @@ def _with_adjustments(case: Case, found: _Found) -> Job:
     """The job, with a note if fewer videos were made than were paid for."""
     if not found.missing:
         return case.job
-    from rushes.jobs.codec import prepared_to_json
-
     made, asked = len(found.videos), len(found.videos) + len(found.missing)
     note = Adjustment(field="videos", asked=str(asked), given=str(made), why="the provider made fewer than asked")
     prepared = replace(case.prepared, adjustments=(*case.prepared.adjustments, note))

@@ -413,13 +413,14 @@ class Provider(ABC):
         try:
             return shape.model_validate(reply.json())
         except ValidationError as error:
-            start = redacted(reply.body[:120].decode("utf-8", "replace"), self.key)
-            raise BadReply(
-                f"{self.label} answered otherwise than expected: {start!r}",
-                step=reply.step,
-                http_status=reply.status,
-                request_id=reply.request_id,
-            ) from error
+            raise self.bad_reply(reply, "The answer is not what was expected") from error
+
+    def bad_reply(self, reply: Reply, words: str) -> BadReply:
+        """An answer that cannot be used, with how it begins."""
+        start = redacted(reply.body[:120].decode("utf-8", "replace"), self.key)
+        return BadReply(
+            f"{self.label}: {words}: {start!r}", step=reply.step, http_status=reply.status, request_id=reply.request_id
+        )
 
     def read_error(self, reply: Reply) -> tuple[str | None, str]:
         """The far side's own code and words, from whatever shape it uses."""

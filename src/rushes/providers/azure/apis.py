@@ -13,25 +13,22 @@ Source: Azure/azure-rest-api-specs `OpenAI.v1`, and learn.microsoft.com, "Video 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from rushes.errors import BadReply, NotOffered, Rejected, Unsupported, Vanished
+from rushes.errors import Unsupported
 from rushes.http import Reply
 from rushes.providers.azure import wire as jobs_wire
 from rushes.providers.azure.setup import Deployment, VideoApi
-from rushes.providers.base import Asset, Findings, Provider, RemoteJob, Search, Variant, redacted
+from rushes.providers.base import Asset, Findings, Provider, RemoteJob, Search, Variant
 from rushes.providers.openai import create as videos_wire
 from rushes.providers.openai.results import from_wire
-from rushes.providers.openai.search import Lookout, window_of
+from rushes.providers.openai.search import look_through
 from rushes.providers.openai.wire import Listing, WireVideo
 from rushes.providers.prepare import Prepared
-from rushes.video import ModelId, Progress, SourceKind, Status, VideoRequest
-
-MAX_PAGES = 50
+from rushes.video import ModelId, Progress, SourceKind, VideoRequest
 
 
 class Surface(ABC):
@@ -74,26 +71,16 @@ class Surface(ABC):
         """Look through the list for a create in doubt."""
         # The list tells the name that was sent, which may be another than the one asked by.
         search = replace(search, prepared=_as_sent(search.prepared, deployment))
-        lookout: Lookout | None = None
-        after: str | None = None
-        for _ in range(MAX_PAGES):
+
+        async def page(after: str | None) -> tuple[Mapping[str, str], Listing]:
             params = {"limit": str(self.page)} | self._order() | ({"after": after} if after else {})
+            reply = await self._provider.read(self.path, step="list", params=params)
             try:
-                reply = await self._provider.read(self.path, step="list", params=params)
-            except (NotOffered, Vanished, Rejected):
-                break  # no list here, or none that can be asked for like this: nothing is proven
-            if lookout is None:
-                now = datetime.now(UTC)
-                window = window_of(search.sent_at, self._provider.create_timeout_s, reply.headers, now)
-                lookout = Lookout(search, window)
-            try:
-                page = self.listing(reply.json(), search.prepared)
+                return reply.headers, self.listing(reply.json(), search.prepared)
             except ValidationError as error:
-                raise self._bad_reply(reply, "The answer is not a list of jobs") from error
-            after = lookout.read(page)
-            if after is None:
-                break
-        found = lookout.findings() if lookout else Findings()
+                raise self._provider.bad_reply(reply, "The answer is not a list of jobs") from error
+
+        found = await look_through(search, self._provider.create_timeout_s, page)
         return replace(found, matches=self._ours(found.matches), candidates=self._ours(found.candidates))
 
     def _order(self) -> dict[str, str]:
@@ -112,24 +99,13 @@ class Surface(ABC):
     def accepted(self, reply: Reply) -> RemoteJob:
         job = self._provider.parsed(reply, self.shape)
         if not job.id:
-            raise self._bad_reply(reply, "The create was answered without an id")
+            raise self._provider.bad_reply(reply, "The create was answered without an id")
         return RemoteJob(id=job.id, expires_at=job.expires_at, data=self.mark())
 
     def looked(self, reply: Reply, job: WireVideo) -> None:
         """Check that an answer tells of a job at all: a paid one is not failed on hearsay."""
-        if job.status is None:
-            raise self._bad_reply(reply, "The answer has no status")
-        if job.status is Status.FAILED and not job.id:
-            raise self._bad_reply(reply, "The answer tells of a failure, but not of which job")
-
-    def _bad_reply(self, reply: Reply, words: str) -> BadReply:
-        start = redacted(reply.body[:120].decode("utf-8", "replace"), self._provider.key)
-        return BadReply(
-            f"{self._provider.label}: {words}: {start!r}",
-            step=reply.step,
-            http_status=reply.status,
-            request_id=reply.request_id,
-        )
+        if job.no_look:
+            raise self._provider.bad_reply(reply, job.no_look)
 
 
 def _as_sent(prepared: Prepared, deployment: Deployment) -> Prepared:

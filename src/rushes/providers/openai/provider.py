@@ -16,11 +16,9 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import anyio
-from pydantic import ValidationError
 
 from rushes.errors import (
     AccessDenied,
@@ -44,7 +42,6 @@ from rushes.providers.base import (
     RemoteJob,
     Search,
     Variant,
-    redacted,
 )
 from rushes.providers.openai import results
 from rushes.providers.openai.create import (
@@ -58,11 +55,11 @@ from rushes.providers.openai.create import (
 )
 from rushes.providers.openai.errors import classify
 from rushes.providers.openai.results import from_wire, is_failed_job, poll_after_s
-from rushes.providers.openai.search import Lookout, window_of
+from rushes.providers.openai.search import look_through
 from rushes.providers.openai.servers import DIALECT, SERVERS, Server, ServerOptions, read_pictures
 from rushes.providers.openai.wire import Listing, WireCharacter, WireVideo, read_wire_error
 from rushes.providers.prepare import Prepared
-from rushes.video import MediaRef, Progress, Status
+from rushes.video import MediaRef, Progress
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +72,6 @@ GOOD_CLIP_S = (1.5, 4.5)  # the vendor's guide: best at 2 to 4 seconds, no hard 
 
 CANCEL_PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 PAGE = 100
-MAX_PAGES = 50
 
 
 class ShutDown(Gone, ConfigError):
@@ -222,10 +218,10 @@ class OpenAI(Provider):
         # The vendor never honoured the key; another rushes does, and everybody else ignores the header.
         headers = {"idempotency-key": key}
         reply = await self.create(call.path, step=call.step, json=call.json, files=call.files, headers=headers)
-        video = self._parsed(reply)
+        video = self.parsed(reply, WireVideo)
         data = await results.keep(reply, video, self.context.folder, key, blocking=self.server.synchronous)
         if not data and (self.server.synchronous or not video.id):
-            raise self._bad_reply(reply, "The create was answered without an id, or without the video")
+            raise self.bad_reply(reply, "The create was answered without an id, or without the video")
         return RemoteJob(id=video.id or key, expires_at=video.expires_at, data=data)
 
     async def _call(self, prepared: Prepared) -> Call:
@@ -252,12 +248,9 @@ class OpenAI(Provider):
         reply = await self.api.send("GET", f"/videos/{segment(remote.id)}", step="poll", timeout_s=30.0)
         if not reply.ok and not is_failed_job(reply, remote.id):
             raise self.error_of(reply)
-        video = self._parsed(reply)
-        if video.status is None:
-            raise self._bad_reply(reply, "The answer has no status")
-        if video.status is Status.FAILED and not video.id:
-            # A relay's own trouble may be told in these words too; a paid job is not failed on hearsay.
-            raise self._bad_reply(reply, "The answer tells of a failure, but not of which job")
+        video = self.parsed(reply, WireVideo)
+        if video.no_look:
+            raise self.bad_reply(reply, video.no_look)
         return from_wire(video, poll_after_s=poll_after_s(reply.headers))
 
     async def assets(self, remote: RemoteJob) -> tuple[Asset, ...]:
@@ -345,55 +338,33 @@ class OpenAI(Provider):
             log.warning("character.unusual_length", extra={"seconds": clip.seconds, "best": "2 to 4"})
         files = character_parts(name, await self.context.read_input(clip))
         reply = await self.create("/videos/characters", step="characters", files=files)
-        try:
-            made = WireCharacter.model_validate(reply.json())
-        except ValidationError as error:
-            raise self._bad_reply(reply, "The answer is not a character") from error
+        made = self.parsed(reply, WireCharacter)
         if not made.id:
-            raise self._bad_reply(reply, "The character was answered without an id")
+            raise self.bad_reply(reply, "The character was answered without an id")
         return made.id
 
     async def find(self, search: Search) -> Findings:
         if self.promises.doubt is not Doubt.LIST:
             return Findings()
-        lookout: Lookout | None = None
-        after: str | None = None
-        for _ in range(MAX_PAGES):
-            try:
-                reply = await self.read("/videos", step="list", params=self.server.list_params(PAGE, after))
-            except (NotOffered, Vanished, Rejected):
-                break  # no list here, or none that can be asked for like this: nothing is proven
-            if lookout is None:
-                window = window_of(search.sent_at, self.create_timeout_s, reply.headers, datetime.now(UTC))
-                lookout = Lookout(search, window)
-            after = lookout.read(self.server.read_list(self._listing(reply)))
-            if after is None:
-                break
-        return lookout.findings() if lookout else Findings()
+
+        async def page(after: str | None) -> tuple[Mapping[str, str], Listing]:
+            reply = await self.read("/videos", step="list", params=self.server.list_params(PAGE, after))
+            return reply.headers, self.server.read_list(self.parsed(reply, Listing))
+
+        return await look_through(search, self.create_timeout_s, page)
 
     # -- reading -----------------------------------------------------------------------------------
 
     def read_error(self, reply: Reply) -> tuple[str | None, str]:
         error = read_wire_error(reply.body)
-        return error.code, error.message or f"HTTP {reply.status}"
+        words = error.message or f"HTTP {reply.status}"
+        _, advice = classify(reply, error, self._key_advice())
+        return error.code, (words.rstrip(".") if advice.startswith(".") else words) + advice
 
-    def error_of(self, reply: Reply) -> ProviderError:
+    def kind_of_error(self, reply: Reply, code: str | None) -> type[ProviderError]:
         """By the server's own code first: the same status means many things here."""
-        error = super().error_of(reply)
-        wire = read_wire_error(reply.body)
-        kind, advice = classify(reply, wire, self._key_advice())
-        if kind is None:
-            return error
-        words = error.message.rstrip(".") if advice.startswith(".") else error.message
-        return kind(
-            f"{words}{advice}",
-            step=error.step,
-            http_status=error.http_status,
-            provider_code=error.provider_code,
-            request_id=error.request_id,
-            retry_after_s=error.retry_after_s,
-            proves_refusal=error.proves_refusal,
-        )
+        kind, _ = classify(reply, read_wire_error(reply.body), "")
+        return kind or super().kind_of_error(reply, code)
 
     def _key_advice(self) -> str:
         section = self.context.section
@@ -402,24 +373,6 @@ class OpenAI(Provider):
         if self._own_section and not section.api_key_env:
             return f"Set api_key_env in [providers.{self.context.name}]."
         return f"Check {section.api_key_env or self.key_vars[0]}."
-
-    def _parsed(self, reply: Reply) -> WireVideo:
-        try:
-            return WireVideo.model_validate(reply.json())
-        except ValidationError as error:
-            raise self._bad_reply(reply, "The answer is not a video object") from error
-
-    def _listing(self, reply: Reply) -> Listing:
-        try:
-            return Listing.model_validate(reply.json())
-        except ValidationError as error:
-            raise self._bad_reply(reply, "The answer is not a list of videos") from error
-
-    def _bad_reply(self, reply: Reply, words: str) -> BadReply:
-        start = redacted(reply.body[:120].decode("utf-8", "replace"), self.key)
-        return BadReply(
-            f"{self.label}: {words}: {start!r}", step=reply.step, http_status=reply.status, request_id=reply.request_id
-        )
 
 
 PROVIDER = OpenAI

@@ -1,4 +1,6 @@
-"""Looking for a create in doubt in a list of jobs: which is ours, and when is it proven that none is. All pure.
+"""Looking for a create in doubt in a list of jobs: which is ours, and when is it proven that none is.
+
+Pure, but for `look_through`, which asks for the pages.
 
 Two mistakes are possible, and they do not weigh the same: a wrong "not there" buys a video twice, a wrong "perhaps"
 asks a person. So every doubt here goes to "perhaps".
@@ -6,12 +8,13 @@ asks a person. So every doubt here goes to "perhaps".
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from rushes.errors import NotOffered, Rejected, Vanished
 from rushes.providers.base import Findings, RemoteJob, Search
 from rushes.providers.openai.wire import Listing, WireVideo
 from rushes.providers.prepare import Prepared
@@ -21,6 +24,7 @@ SKEW_KNOWN = timedelta(seconds=60)  # clocks compared by the Date header: what i
 SKEW_UNKNOWN = timedelta(minutes=5)
 LATE = timedelta(minutes=5)  # a slow server may accept long after we stopped waiting
 VENDOR_ID = re.compile(r"video_[0-9a-f]{48}")
+MAX_PAGES = 50
 SHORTENED = 20  # characters that a shortened prompt still has, to be taken for the beginning of ours
 
 
@@ -79,6 +83,27 @@ class Lookout:
             candidates=tuple(self._candidates.values()),
             complete=self._complete,
         )
+
+
+Page = Callable[[str | None], Awaitable[tuple[Mapping[str, str], Listing]]]
+"""Gives the headers and the jobs of the page after an id, or of the first one."""
+
+
+async def look_through(search: Search, timeout_s: float, page: Page) -> Findings:
+    """Read a list, newest jobs first, as far back as the create in doubt can lie."""
+    lookout: Lookout | None = None
+    after: str | None = None
+    for _ in range(MAX_PAGES):
+        try:
+            headers, listing = await page(after)
+        except (NotOffered, Vanished, Rejected):
+            break  # no list here, or none that can be asked for like this: nothing is proven
+        if lookout is None:
+            lookout = Lookout(search, window_of(search.sent_at, timeout_s, headers, datetime.now(UTC)))
+        after = lookout.read(listing)
+        if after is None:
+            break
+    return lookout.findings() if lookout else Findings()
 
 
 def window_of(sent_at: datetime, timeout_s: float, headers: Mapping[str, str], now: datetime) -> Window:

@@ -131,6 +131,18 @@ class WireVideo(Incoming):
     remixed_from_video_id: Text = None
     error: Annotated[WireError | None, BeforeValidator(_error)] = None
 
+    @property
+    def no_look(self) -> str | None:
+        """Why this cannot be taken for a look at a job; None: it can.
+
+        A relay's own trouble may be told in these words too, and a paid job is not failed on hearsay.
+        """
+        if self.status is None:
+            return "The answer has no status"
+        if self.status is Status.FAILED and not self.id:
+            return "The answer tells of a failure, but not of which job"
+        return None
+
     @model_validator(mode="before")
     @classmethod
     def _other_names(cls, data: Any) -> Any:

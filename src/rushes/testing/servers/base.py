@@ -222,10 +222,10 @@ class FakeJobServer(FakeBox):
     def content(self, received: Received, job: Job) -> Answer: ...
 
     def deleted(self, job: Job) -> Answer:
-        raise NotImplementedError
+        raise self.refused(405, "Method Not Allowed")
 
     def listed(self, received: Received, fault: Fault | None) -> Answer:
-        raise NotImplementedError
+        raise self.refused(405, "Method Not Allowed")
 
     def polled(self, job: Job, fault: Fault | None) -> Answer:
         if fault and fault.trouble is Trouble.MODERATED:
