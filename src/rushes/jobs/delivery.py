@@ -191,10 +191,10 @@ async def _published_before(s: Services, key: str) -> _File:
 
 async def _marked(s: Services, case: Case, row: VideoRow, file: _File, part: Path, *, inside: bool) -> _File:
     """The file with its provenance manifest: inside a copy, or in a file of its own. Without it if that fails."""
-    if s.marks is None or not s.marks.enabled:
+    if not s.marks.enabled:
         return file
     try:
-        claim = await claim_for(s, s.marks, case, row, file.fetched)
+        claim = await claim_for(s, case, row, file.fetched)
         if inside:
             signed = part.with_suffix(".signed.mp4")
             await s.marks.sign(file.path, claim, inside=signed)

@@ -87,7 +87,7 @@ class Library:
         path = target / f"{video.id}.{video.format}" if target.is_dir() else target
         if not embed or (await self._look(video.path)).ours:
             return await anyio.to_thread.run_sync(copy_whole, video.path, path)
-        marks, manifest = self._marks(), await self.manifest(video)
+        marks, manifest = self._signing(), await self.manifest(video)
         claim = await self._claim(video, carries=False)
         with tempfile.TemporaryDirectory(dir=self._s.spool) as folder:
             out = Path(folder) / VIDEO
@@ -112,7 +112,7 @@ class Library:
         claim = await self._claim(video, carries=inside.state is not State.NONE)
         with tempfile.TemporaryDirectory(dir=self._s.spool) as folder:
             out = Path(folder) / MANIFEST
-            await self._marks().sign(video.path, claim, beside=out)
+            await self._signing().sign(video.path, claim, beside=out)
             made = await manifest_asset(video.id, out)
             await self._s.media.publish(key, out)
         await self._s.db.write(lambda connection: shelf.save_asset(connection, made))
@@ -122,7 +122,7 @@ class Library:
         """What is known of a video's origin; its manifest is made now if it has none. Raises MediaError."""
         if video.path is None:
             raise MediaError(f"The file of {video.id} is no longer in the library.")
-        if self._marks(may_be_off=True).enabled:
+        if self._s.marks.enabled:
             return await self._look(video.path, await self.manifest(video))
         beside = video.path.with_name(MANIFEST)
         return await self._look(video.path, beside if beside.is_file() else None)
@@ -135,13 +135,12 @@ class Library:
         return await self._look(path, next((each for each in beside if each != path and each.is_file()), None))
 
     async def _look(self, path: Path, manifest: Path | None = None) -> Report:
-        return await self._marks(may_be_off=True).read(path, manifest)
+        return await self._s.marks.read(path, manifest)
 
-    def _marks(self, *, may_be_off: bool = False) -> Marks:
-        marks = self._s.marks
-        if marks is None or not (marks.enabled or may_be_off):
+    def _signing(self) -> Marks:
+        if not self._s.marks.enabled:
             raise MediaError("Manifests are switched off: [provenance] enabled = false.")
-        return marks
+        return self._s.marks
 
     async def _claim(self, video: Video, *, carries: bool) -> Claim:
         """What is to be said of a video of the library. One that was served from it was made by another job."""
@@ -152,7 +151,7 @@ class Library:
             case = await self._jobs.case(case.job.cached_from)
         maker = replace(row, id=row.stored_under or row.id)
         file = Delivered(path=video.path, format=video.format, carries=carries)
-        return await claim_for(self._s, self._marks(), case, maker, file)
+        return await claim_for(self._s, case, maker, file)
 
     async def _row(self, video_id: str) -> VideoRow:
         def work(connection: sa.Connection) -> VideoRow | None:

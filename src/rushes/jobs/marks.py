@@ -126,7 +126,7 @@ class Delivered:
     carries: bool
 
 
-async def claim_for(s: "Services", marks: Marks, case: "Case", row: VideoRow, file: Delivered) -> Claim:
+async def claim_for(s: "Services", case: "Case", row: VideoRow, file: Delivered) -> Claim:
     """What is to be said of a video of a job."""
     job, prepared, model = case.job, case.prepared, case.model_id
     request = prepared.request
@@ -146,9 +146,9 @@ async def claim_for(s: "Services", marks: Marks, case: "Case", row: VideoRow, fi
         provider=model.provider,
         model=model.model,
         made_at=(attempt.ended_at if attempt else None) or job.completed_at or job.created_at,
-        trained=marks.trained(model),
+        trained=s.marks.trained(model),
         kind=request.source.kind if request.source else None,
-        prompt=request.prompt if marks.with_prompt else None,
+        prompt=request.prompt if s.marks.with_prompt else None,
         changes=changes_of(prepared.fit),
         ingredients=tuple(ingredients),
     )

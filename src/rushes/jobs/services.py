@@ -64,7 +64,7 @@ class Services:
     children: Children
     spool: Path
     max_video_bytes: int
-    marks: Marks | None = None  # None: nothing is signed
+    marks: Marks
     flights: Flights = field(default_factory=Flights)
     now: Callable[[], datetime] = utc_now
     reached: Callable[[str], None] = _pass
