@@ -49,8 +49,9 @@ def test_only_what_may_pass_by_itself_is_retryable() -> None:
     retryable = {name for name, kind in CLASSES.items() if kind.retryable}
 
     of_providers = {"Unreachable", "RateLimited", "Unavailable", "BadReply", "Vanished"}
-    of_this_machine = {"Truncated", "StoreFull", "DecoderFailed"}
-    assert retryable == of_providers | of_this_machine
+    of_this_machine = {"Truncated", "DecoderFailed"}
+    of_our_store = {"DatabaseAway", "StoreTrouble", "StoreFull", "StoreRefused", "StoreAway", "InputAway"}
+    assert retryable == of_providers | of_this_machine | of_our_store
 
 
 def test_doubt_is_the_default() -> None:

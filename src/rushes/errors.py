@@ -4,6 +4,7 @@
       ConfigError           the setup is wrong; nothing was sent, nothing was spent
         MissingKey          a provider's key is not set
         NewerDatabase       the database was written by a later rushes
+      DatabaseAway          the database server cannot be reached or has stopped; all goes on when it is back
       RequestError          this request cannot succeed as asked
         Unsupported         the model cannot make that; the message lists what it can
         UnknownModel        no such model; the nearest name is in the message
@@ -25,7 +26,11 @@
       MediaError            a file could not be read or written
         Truncated           fewer bytes came than were promised
         DecoderFailed       the process that reads files died or hung: by the file, or by this machine's trouble
-        StoreFull           the disk or bucket takes no more
+        StoreTrouble        our own store or disk fails us; the job waits until that ends, however long
+          StoreFull         the disk or bucket takes no more
+          StoreRefused      the store says no: rights, keys, no such bucket
+          StoreAway         the store cannot be reached, or is overloaded
+          InputAway         a stored picture cannot be read now; nothing was sent (also a RequestError)
         InputLost           a stored picture is gone before it was sent (also a RequestError)
       JobFailed             the job ended without a video
       NeedsAttention        a person must decide: adopt a remote job, or pay again
@@ -55,6 +60,13 @@ class MissingKey(ConfigError):
 
 class NewerDatabase(ConfigError):
     code = "newer_database"
+
+
+class DatabaseAway(RushesError):
+    """The connection to the database was not to be had, or was lost. A change that was under way may have been kept."""
+
+    code = "database_away"
+    retryable = True
 
 
 class RequestError(RushesError):
@@ -191,9 +203,27 @@ class DecoderFailed(MediaError):
     retryable = True
 
 
-class StoreFull(MediaError):
-    code = "store_full"
+class StoreTrouble(MediaError):
+    """Our own store or disk fails us. That says nothing about a video, so no job ends by it."""
+
+    code = "store_trouble"
     retryable = True
+
+
+class StoreFull(StoreTrouble):
+    code = "store_full"
+
+
+class StoreRefused(StoreTrouble):
+    code = "store_refused"
+
+
+class StoreAway(StoreTrouble):
+    code = "store_away"
+
+
+class InputAway(StoreTrouble, RequestError):
+    code = "input_away"
 
 
 class InputLost(MediaError, RequestError):

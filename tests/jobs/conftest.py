@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,28 @@ sys.path.insert(0, str(Path(__file__).parent))  # for workshop.py, which lies be
 
 import workshop
 from workshop import Clock, Open, Patient, Workshop
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_databases: what uses a database runs on SQLite and on PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("both_databases") and "database_url" in metafunc.fixturenames:
+        metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """This test's database: a file, unless it is marked to run on both kinds and its turn is the other's."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'home' / 'rushes.db'}"
+
+
+@pytest.fixture
+def home(home: Settings, database_url: str) -> Settings:
+    return replace(home, database_url=database_url)
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,8 @@ from sqlalchemy import (
 
 from rushes.jobs.ledger import OPEN_JOB_STATES
 
-HEAD = "0001"
-KNOWN_VERSIONS = ("0001",)
+HEAD = "0002"
+KNOWN_VERSIONS = ("0001", "0002")
 """Every migration in order; a database at any other version was written by a later release."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,6 +79,18 @@ metadata = MetaData(
 
 OPEN = text(f"state IN ({', '.join(sorted(repr(state.value) for state in OPEN_JOB_STATES))})")
 
+LANE_COLUMNS = (
+    "state",
+    "provider",
+    "worker",
+    "owner",
+    "priority",
+    "created_at",
+    "id",
+    "cancel_requested",
+    "not_before",
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -86,12 +98,16 @@ jobs = Table(
     Column("owner", String(80), nullable=False),
     Column("state", String(20), nullable=False),
     Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False, server_default=""),  # of that model: the lane in which the job waits
     Column("asked_model", Text, nullable=False),
     Column("prompt", Text, nullable=False),
     Column("fingerprint", String(64), nullable=False),
     Column("flight", String(64)),  # the fingerprint, where equal submits join; null where they must not
     Column("slot", Integer, nullable=False),
     Column("priority", Integer, nullable=False),
+    Column("run", String(80)),  # the invocation or eval run that it belongs to
+    Column("worker", String(40)),  # who works on it: nobody else may change what it says
+    Column("not_before", Instant),  # queued again after a refusal: not to be sent sooner
     Column("created_at", Instant, nullable=False),
     Column("deadline", Instant, nullable=False),
     Column("prepared_json", Text, nullable=False),
@@ -117,6 +133,9 @@ jobs = Table(
     Index("ix_jobs_newest", "owner", "created_at"),
     Index("ix_jobs_state", "state"),
     Index("ix_jobs_source", "source_video"),
+    Index("ix_jobs_worker", "worker", "state"),
+    # Everything that the choice of the next job looks at: with ten thousand waiting it reads the index alone.
+    Index("ix_jobs_lane", *LANE_COLUMNS),
 )
 
 attempts = Table(
@@ -202,11 +221,41 @@ holds = Table(
     "holds",
     metadata,
     Column("job_id", String(40), ForeignKey("jobs.id"), primary_key=True),
-    Column("held_usd", Usd),  # null: the price was unknown, and that was allowed
-    Column("settled_usd", Usd),
-    Column("state", String(20), nullable=False),  # held | settled | released
+    Column("owner", String(80), nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("run", String(80)),
+    Column("day", String(10), nullable=False),  # the UTC day on which it was admitted, and to which it counts for good
+    Column("held_usd", Usd, nullable=False),  # what may still be charged
+    Column("settled_usd", Usd, nullable=False),  # what was charged
+    Column("overrun_usd", Usd, nullable=False),  # by how much that is more than was held
+    Column("unknown", Boolean, nullable=False),  # a part of the price is not known, and that was allowed
     Column("at", Instant, nullable=False),
+    Index("ix_holds_day", "day"),
+    Index("ix_holds_owner", "owner", "day"),
+    Index("ix_holds_provider", "provider", "day"),
+    Index("ix_holds_run", "run"),
 )
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("jobs_learnt", Integer),  # how many at once its account was found to take
+    Column("learnt_at", Instant),
+    Column("resume_at", Instant),  # it asked for a pause: no create before this
+)
+"""What was learnt about a provider's limits from its refusals; shared by all workers."""
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(40), primary_key=True),  # a new one at each start
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", String(40), nullable=False),
+    Column("started_at", Instant, nullable=False),
+)
+"""Who works, or did until it died: that is told by a lock, not by this table."""
 
 events = Table(
     "events",
