@@ -210,6 +210,16 @@ async def test_no_answer_is_doubt(trouble: Trouble) -> None:
 
 
 @anyio_test
+async def test_a_time_that_is_over_before_the_first_byte_left_is_no_doubt() -> None:
+    with Server() as server:
+        error = await failure_of(server.url, timeout_s=0.0)  # as when the machine slept in between
+
+    assert isinstance(error, Unreachable)
+    assert error.proves_refusal
+    assert server.requests == []
+
+
+@anyio_test
 async def test_an_answer_that_trickles_ends_at_the_deadline() -> None:
     def trickle(connection: socket.socket) -> None:
         hear(connection)

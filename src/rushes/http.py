@@ -8,14 +8,13 @@ An error that leaves here knows whether the request can have been accepted: `pro
 byte of it was written to a connection. Whoever pays relies on that.
 """
 
-import ipaddress
 import json
 import logging
 import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +24,7 @@ from urllib.parse import urljoin
 import anyio
 import httpx2
 
+from rushes.addresses import is_public, origin_of, proxy_for, redact
 from rushes.config import Settings
 from rushes.errors import (
     AccessDenied,
@@ -39,6 +39,8 @@ from rushes.errors import (
     Unreachable,
     Vanished,
 )
+from rushes.rates import Urgency, urgency_of
+from rushes.turns import Turns
 from rushes.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,6 @@ CONNECT_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 60.0
 MAX_REPLY_BYTES = 64 << 20  # replies may carry a video inline as base64, but must not fill the memory
 MAX_REDIRECTS = 5
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 NOT_SENT = (
     httpx2.ConnectError,
@@ -121,14 +122,17 @@ class Http:
         for client in clients:
             await client.aclose()
 
-    def api(self, base_url: str, headers: Mapping[str, str], auth: Auth) -> "Api":
-        """A configured origin. `headers` come last and so win over ours. Raises ConfigError for what cannot be sent."""
-        if base_url and not _origin(base_url)[1]:
+    def api(self, base_url: str, headers: Mapping[str, str], auth: Auth, turns: Turns | None = None) -> "Api":
+        """A configured origin. `headers` come last and so win over ours; `turns` are those of the account.
+
+        Raises ConfigError for what cannot be sent.
+        """
+        if base_url and not origin_of(base_url)[1]:
             raise ConfigError(f"The base_url {base_url!r} is not an address. Write http(s)://HOST[:PORT]/PATH.")
         for name, value in headers.items():
             if not (name.isascii() and value.isascii() and (name + value).isprintable()):
                 raise ConfigError(f"The header {name!r} in the settings holds a character that no header can carry.")
-        return Api(self, base_url.rstrip("/"), headers, auth)
+        return Api(self, base_url.rstrip("/"), headers, auth, turns)
 
     @asynccontextmanager
     async def fetch(
@@ -157,7 +161,7 @@ class Http:
         """The client for an address. A fresh one keeps no idle connection: a create must not be written into one
         that the far side has just closed, for that would be doubt about money where there need be none."""
         proxy = proxy_for(url, self._settings.environment)
-        secure = _origin(url)[0] == "https" or bool(proxy and proxy.startswith("https"))
+        secure = origin_of(url)[0] == "https" or bool(proxy and proxy.startswith("https"))
         key = (proxy, secure, fresh)
         if key not in self._clients:
             self._clients[key] = httpx2.AsyncClient(
@@ -179,7 +183,7 @@ class Http:
 
     async def _check_address(self, url: str, trusted: Collection[str]) -> "_Target":
         """Resolve once, check, and connect to just what was checked: a second look-up could answer otherwise."""
-        scheme, host, port = _origin(url)
+        scheme, host, port = origin_of(url)
         if f"{host}:{port}" in trusted or host in self._settings.network.allow_hosts:
             return _Target(url, {}, {})
         if scheme != "https" or not host:
@@ -210,10 +214,16 @@ class _Target:
 
 
 class Api:
-    """One configured origin with its key. Every status comes back as a `Reply`; only transport trouble raises."""
+    """One configured origin with its key. Every status comes back as a `Reply`; only transport trouble raises.
 
-    def __init__(self, http: Http, base_url: str, headers: Mapping[str, str], auth: Auth) -> None:
+    Each call waits for its turn before its own time begins to run.
+    """
+
+    def __init__(
+        self, http: Http, base_url: str, headers: Mapping[str, str], auth: Auth, turns: Turns | None = None
+    ) -> None:
         self._http = http
+        self.turns = turns or Turns()
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._auth = auth
         self.base_url = base_url
@@ -221,7 +231,7 @@ class Api:
     @property
     def origin(self) -> str:
         """`host:port`, as `Http.fetch` wants its trusted ones."""
-        _, host, port = _origin(self.base_url)
+        _, host, port = origin_of(self.base_url)
         return f"{host}:{port}"
 
     async def send(
@@ -240,6 +250,8 @@ class Api:
     ) -> Reply:
         """One request and its whole answer, within `timeout_s` in all. Raises ProviderError, never httpx2's own."""
         url = self.base_url + path
+        urgency = Urgency.CREATE if fresh else urgency_of(step)
+        turn_at = await self.turns.take(urgency)
         client = self._http.client(url, fresh=fresh)
         sent = _Sent()
         request = client.build_request(
@@ -259,11 +271,14 @@ class Api:
                 async with _opened(client, request, step, sent) as response:
                     body = await _read_all(response, step)
         except TimeoutError as error:
-            raise Unavailable(
-                f"No answer within {timeout_s:g} s", step=step, proves_refusal=not sent.any_byte
-            ) from error
+            if not sent.any_byte:
+                # As after a machine's sleep: the time was over before anything had left.
+                raise Unreachable(f"Nothing was sent within {timeout_s:g} s", step=step, proves_refusal=True) from error
+            raise Unavailable(f"No answer within {timeout_s:g} s", step=step) from error
         reply = Reply(response.status_code, dict(response.headers), body, step)
         _log_call(request, reply, time.monotonic() - started)
+        if reply.status == 429:
+            self._note_refusal(urgency, reply.retry_after_s, turn_at)
         return reply
 
     @asynccontextmanager
@@ -275,6 +290,8 @@ class Api:
         A redirect within the origin is followed with the key; any other as a link from outside, without it.
         """
         url = path if "://" in path else self.base_url + path
+        urgency = urgency_of(step)
+        turn_at = await self.turns.take(urgency)
         for _ in range(MAX_REDIRECTS + 1):
             if not self.owns(url):
                 async with self._http.fetch(url, offset=offset, etag=etag) as body:
@@ -285,6 +302,8 @@ class Api:
             request = client.build_request("GET", url, params=params, headers=headers)
             async with _opened(client, request, step) as response:
                 location = response.headers.get("location") if response.is_redirect else None
+                if response.status_code == 429:
+                    self._note_refusal(urgency, retry_after_s(response.headers, datetime.now(UTC)), turn_at)
                 if location is None:
                     yield _body(response, offset, step)
                     return
@@ -293,23 +312,15 @@ class Api:
 
     def owns(self, url: str) -> bool:
         """Whether an address lies on just this origin: scheme, host and port. Only there our key goes."""
-        return _origin(url) == _origin(self.base_url)
+        return origin_of(url) == origin_of(self.base_url)
+
+    def _note_refusal(self, urgency: Urgency, asked_s: float | None, turn_at: float) -> None:
+        self.turns.note_refusal(urgency, asked_s, turn_at)
+        facts = {"host": origin_of(self.base_url)[1], "retry_after_s": asked_s, "per_second": self.turns.per_second}
+        log.info("http.too_often", extra=facts)
 
     async def _signed(self, headers: Mapping[str, str] | None) -> dict[str, str]:
         return {**(headers or {}), **await self._auth(), **self._headers}
-
-
-def _origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port as the transport will read them: a second reading might differ, and be used for that.
-
-    What cannot be read has no host, and so is nobody's.
-    """
-    try:
-        parts = httpx2.URL(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except httpx2.InvalidURL:
-        return "", "", 0
-    return (parts.scheme, parts.host, port) if port < 1 << 16 else ("", "", 0)
 
 
 def _next_url(url: str, location: str) -> str:
@@ -444,52 +455,6 @@ async def _resolve(host: str, port: int) -> list[str]:
     except OSError as error:
         raise Unreachable(f"The host {host} cannot be found: {error}", step="download", proves_refusal=True) from error
     return [entry[4][0] for entry in found]
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is out on the internet. Those that carry an IPv4 address count as that one. Pure."""
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if inner is None and found in NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return found.is_global and not found.is_multicast
-
-
-def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
-    """The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY ask for. Pure."""
-
-    def read(name: str) -> str | None:
-        return environment.get(name.lower()) or environment.get(name.upper()) or None
-
-    scheme, host, port = _origin(url)
-    proxy = read(f"{scheme}_proxy") or read("all_proxy")
-    if proxy is None or not host:
-        return None
-    if any(_excludes(entry, host, port) for entry in (read("no_proxy") or "").split(",")):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _excludes(entry: str, host: str, port: int) -> bool:
-    """Whether one entry of NO_PROXY names a host: `*`, a name with all below it, an address, or a network."""
-    entry = entry.strip().lower()
-    name, _, entry_port = entry.rpartition(":") if entry.count(":") == 1 else (entry, "", "")
-    if not name or (entry_port and entry_port != str(port)):
-        return False
-    with suppress(ValueError):
-        return ipaddress.ip_address(host) in ipaddress.ip_network(name.strip("[]"), strict=False)
-    name = name.lstrip("*").lstrip(".")
-    return not name or host == name or host.endswith(f".{name}")
-
-
-def redact(url: str) -> str:
-    """An address without what may be secret in it: user, password, query."""
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" if host else "(not an address)"
 
 
 def _log_call(request: httpx2.Request, reply: Reply, took_s: float) -> None:

@@ -37,9 +37,11 @@ from rushes.errors import (
     Vanished,
 )
 from rushes.http import IDLE_TIMEOUT_S, Api, Body, Http, Reply
+from rushes.logs import without_secrets
 from rushes.media.children import Children
 from rushes.providers.catalog import Catalog, Model
 from rushes.providers.prepare import Prepared
+from rushes.turns import Turns
 from rushes.video import JSON, MediaRef, ModelId, Progress, SourceKind
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 READ_TRIES = 3
+LOOKED_AT_BYTES = 2000  # of an answer that is no use: more than is shown, so that no secret is cut before it is found
 
 MODERATION_CODES = frozenset(
     {
@@ -120,6 +123,7 @@ class Search:
     prepared: Prepared
     key: str
     sent_at: datetime
+    until: datetime | None = None  # when it left at the latest, where `sent_at` is only when it left at the earliest
     known_ids: frozenset[str]  # remote ids that already belong to an attempt: these are no matches
 
 
@@ -154,7 +158,8 @@ class Context:
     http: Http
     folder: Path  # its own place for temporary files
     read_input: Callable[[MediaRef], Awaitable[bytes]]
-    input_path: Callable[[MediaRef], Path]
+    input_path: Callable[[MediaRef], Awaitable[Path]]
+    """A file on this machine, for as long as a step takes: it is asked for again, not remembered."""
     children: Children
     start_soon: Callable[..., None]
     """Starts an async function in the background of the App, which waits for it or cancels it when it closes."""
@@ -193,7 +198,9 @@ class Provider(ABC):
             f"[providers.{context.name}]",
             also_known=ProviderSettings.model_fields,
         )
-        self.api: Api = context.http.api(self.base_url, section.headers, self.auth_headers)
+        self.turns = Turns(section.requests_per_second)
+        """How often this process calls the account. Every call of `api` waits there for its turn."""
+        self.api: Api = context.http.api(self.base_url, section.headers, self.auth_headers, self.turns)
 
     @property
     def serves_unlisted(self) -> bool:
@@ -379,6 +386,14 @@ class Provider(ABC):
 
     # -- calls -------------------------------------------------------------------------------------
 
+    async def turn_to_create(self) -> None:
+        """Wait until the account may be called once more, for the create that this task submits next.
+
+        To be awaited before the create is written down as on its way: `submit` then sends it at once. A `submit`
+        without it waits by itself, and would be taken for doubt if it were killed while it did.
+        """
+        await self.turns.take_ahead()
+
     async def read(self, path: str, *, step: str, params: Mapping[str, str] | None = None) -> Reply:
         """GET, repeated a little when the far side stumbles: reading costs nothing."""
         for attempt in range(READ_TRIES):
@@ -417,14 +432,14 @@ class Provider(ABC):
 
     def bad_reply(self, reply: Reply, words: str) -> BadReply:
         """An answer that cannot be used, with how it begins."""
-        start = redacted(reply.body[:120].decode("utf-8", "replace"), self.key)
+        start = redacted(reply.body[:LOOKED_AT_BYTES].decode("utf-8", "replace"), self.key)[:120]
         return BadReply(
             f"{self.label}: {words}: {start!r}", step=reply.step, http_status=reply.status, request_id=reply.request_id
         )
 
     def read_error(self, reply: Reply) -> tuple[str | None, str]:
         """The far side's own code and words, from whatever shape it uses."""
-        return None, reply.body[:200].decode("utf-8", "replace")
+        return None, redacted(reply.body[:LOOKED_AT_BYTES].decode("utf-8", "replace"), self.key)[:200]
 
     def kind_of_error(self, reply: Reply, code: str | None) -> type[ProviderError]:
         """The class of a refusal: by its status, unless the provider's own code says it better."""
@@ -446,8 +461,9 @@ class Provider(ABC):
 
 
 def redacted(words: str, key: str | None) -> str:
-    """The far side's words without our key, which some servers quote back when they refuse it. Pure."""
-    return words.replace(key, "[key]") if key else words
+    """The far side's words without our key, which some servers quote back when they refuse it, and without what else
+    looks like a secret: they go into the ledger, and from there everywhere."""
+    return without_secrets(words.replace(key, "[key]") if key else words)
 
 
 def kind_of_status(status: int) -> type[ProviderError]:

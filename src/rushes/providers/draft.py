@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rushes.config import read_written
-from rushes.errors import RushesError
+from rushes.errors import InputAway, RushesError
 from rushes.providers.base import Asset, Context, Doubt, Promises, Provider, RemoteJob
 from rushes.providers.catalog import Model
 from rushes.providers.prepare import Prepared
@@ -53,8 +53,8 @@ class Order(BaseModel):
     seconds: int
     seed: int
     audio: bool
-    first_frame: str | None
-    last_frame: str | None
+    first_frame: MediaRef | str | None  # a path in jobs of the first release
+    last_frame: MediaRef | str | None
     submitted_at: float
     latency_s: float
     fail: str | None
@@ -104,8 +104,8 @@ class Draft(Provider):
             seconds=request.seconds,
             seed=request.seed or 0,
             audio=request.audio is not False,
-            first_frame=self._path(request.first_frame),
-            last_frame=self._path(request.last_frame),
+            first_frame=request.first_frame,
+            last_frame=request.last_frame,
             submitted_at=datetime.now(UTC).timestamp(),
             latency_s=extra.latency_s,
             fail=extra.fail,
@@ -163,8 +163,8 @@ class Draft(Provider):
     def _render_of(self, remote: RemoteJob) -> Render:
         return self._renders.setdefault(remote.id, Render())
 
-    def _path(self, ref: MediaRef | None) -> str | None:
-        return str(self.context.input_path(ref)) if ref else None
+    async def _path(self, frame: MediaRef | str | None) -> Path | None:
+        return await self.context.input_path(frame) if isinstance(frame, MediaRef) else Path(frame) if frame else None
 
     def _file(self, remote: RemoteJob) -> Path:
         return self.context.folder / f"{remote.id}.mp4"
@@ -187,13 +187,15 @@ class Draft(Provider):
                 seed=order.seed,
                 audio=order.audio,
                 negative_prompt=order.negative_prompt,
-                first_frame=Path(order.first_frame) if order.first_frame else None,
-                last_frame=Path(order.last_frame) if order.last_frame else None,
+                first_frame=await self._path(order.first_frame),
+                last_frame=await self._path(order.last_frame),
                 card_model="draft",
                 on_progress=on_progress,
             )
             if remote.id not in self._cancelled:
                 part.replace(out)
+        except InputAway as error:
+            log.warning("draft.waits", extra={"remote_id": remote.id, "cause": str(error)})  # until the next look
         except (RushesError, OSError) as error:
             render.tries += 1
             log.warning("draft.render_failed", extra={"remote_id": remote.id, "cause": str(error)})

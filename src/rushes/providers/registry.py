@@ -44,7 +44,7 @@ class Registry:
         http: Http,
         folder: Path,
         read_input: Callable[[MediaRef], Awaitable[bytes]],
-        input_path: Callable[[MediaRef], Path],
+        input_path: Callable[[MediaRef], Awaitable[Path]],
         children: Children,
         start_soon: Callable[..., None],
     ) -> None:
@@ -56,6 +56,11 @@ class Registry:
         self._children = children
         self._start_soon = start_soon
         self._loaded: dict[str, Provider] = {}
+        self._processes = 1
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
 
     @cached_property
     def _plugins(self) -> dict[str, plugins.Plugin]:
@@ -98,8 +103,20 @@ class Registry:
                 children=self._children,
                 start_soon=self._start_soon,
             )
-            self._loaded[name] = loaded(context)
+            provider = self._loaded[name] = loaded(context)
+            provider.turns.set_share(self._processes)
         return self._loaded[name]
+
+    def share_accounts(self, processes: int) -> None:
+        """Say how many processes call the accounts: each takes its part of what an account allows."""
+        if processes != self._processes:
+            self._processes = processes
+            for provider in self._loaded.values():
+                provider.turns.set_share(processes)
+
+    def max_jobs(self, name: str) -> int | None:
+        """How many jobs may be in flight at a provider, as far as the settings say it."""
+        return self._settings.provider(name).max_jobs
 
     def model(self, model_id: ModelId) -> Model:
         """What is known of a model. Raises UnknownModel naming the nearest, ConfigError for an unknown provider."""

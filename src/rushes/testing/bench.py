@@ -34,7 +34,7 @@ class Inputs:
     async def read(self, ref: MediaRef) -> bytes:
         return self._held[ref.sha256]
 
-    def path(self, ref: MediaRef) -> Path:
+    async def path(self, ref: MediaRef) -> Path:
         path = self._folder / ref.sha256
         path.write_bytes(self._held[ref.sha256])
         return path

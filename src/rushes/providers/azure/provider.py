@@ -109,6 +109,7 @@ class Azure(Provider):
         self.api: Api = SignedApi(
             context.http, self.api.base_url, section.headers, self.auth_headers, lambda: self._tokens, self._version_of
         )
+        self.api.turns = self.turns
         self._surfaces: Mapping[VideoApi, Surface] = {
             VideoApi.JOBS: JobsApi(self),
             VideoApi.VIDEOS: VideosApi(self),

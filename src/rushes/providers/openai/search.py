@@ -99,20 +99,24 @@ async def look_through(search: Search, timeout_s: float, page: Page) -> Findings
         except (NotOffered, Vanished, Rejected):
             break  # no list here, or none that can be asked for like this: nothing is proven
         if lookout is None:
-            lookout = Lookout(search, window_of(search.sent_at, timeout_s, headers, datetime.now(UTC)))
+            lookout = Lookout(
+                search, window_of(search.sent_at, timeout_s, headers, datetime.now(UTC), until=search.until)
+            )
         after = lookout.read(listing)
         if after is None:
             break
     return lookout.findings() if lookout else Findings()
 
 
-def window_of(sent_at: datetime, timeout_s: float, headers: Mapping[str, str], now: datetime) -> Window:
+def window_of(
+    sent_at: datetime, timeout_s: float, headers: Mapping[str, str], now: datetime, *, until: datetime | None = None
+) -> Window:
     """When a create in doubt must have been accepted, by the clock that dates the list. Pure."""
     skew, allowance = timedelta(0), SKEW_UNKNOWN
     with suppress(KeyError, ValueError, TypeError):
         skew, allowance = parsedate_to_datetime(headers["date"]) - now, SKEW_KNOWN
     opens = sent_at + skew - allowance
-    return Window(opens, sent_at + skew + allowance + timedelta(seconds=timeout_s) + LATE)
+    return Window(opens, (until or sent_at) + skew + allowance + timedelta(seconds=timeout_s) + LATE)
 
 
 def compare(video: WireVideo, prepared: Prepared, window: Window) -> bool | None:

@@ -213,7 +213,8 @@ def from_wire(task: WireTask) -> Progress:
     """A look at a job in our words. There is no percentage, and no word on when the result expires."""
     status = task.task_status or Status.IN_PROGRESS
     if status is Status.COMPLETED and not task.urls:
-        return Progress(status=Status.FAILED, failure=failure_of(task, "It ended well, but came without a video."))
+        failure = failure_of(task, "It ended well, but came without a video.")
+        return Progress(status=Status.FAILED, failure=failure, billed=True)  # nobody says that it costs nothing
     if status is Status.FAILED:
         return Progress(status=status, failure=failure_of(task, "The server gave no reason."))
     return Progress(status=status, percent=100.0 if status is Status.COMPLETED else None)
