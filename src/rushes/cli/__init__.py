@@ -23,8 +23,10 @@ COMMANDS: Mapping[str, _Entry] = {
     "characters": _Entry("rushes.cli.characters", "characters", "Keep a character's looks from video to video."),
     "models": _Entry("rushes.cli.models", "models", "What each model can do and what it costs."),
     "providers": _Entry("rushes.cli.models", "providers", "Which providers are set up and answer."),
+    "spend": _Entry("rushes.cli.spend", "spend", "What was spent, and what the limits leave free."),
     "init": _Entry("rushes.cli.init", "init", "Begin with a settings file or an example."),
     "doctor": _Entry("rushes.cli.doctor", "doctor", "Check this installation."),
+    "db": _Entry("rushes.cli.db", "db", "Upgrade, back up and restore the database."),
     "worker": _Entry("rushes.cli.worker", "worker", "Work on open jobs."),
 }
 """Written out, so that `--help` need not import what the commands need."""

@@ -11,7 +11,7 @@ import click
 
 from rushes.app import App
 from rushes.cli.run import common_options, print_json, run, settings_of
-from rushes.cli.show import Progress, usd, video_data
+from rushes.cli.show import Progress, place, usd, video_data
 from rushes.config import Settings
 from rushes.errors import JobFailed, NeedsAttention, RushesError, TimedOut
 from rushes.jobs.admission import Admission
@@ -44,8 +44,9 @@ from rushes.video import JSON, Adjustment, Video
 @click.option("--strict/--nearest", "strict", default=None, help="Refuse what the model cannot make, or fit it.")
 @click.option("--fallback", multiple=True, metavar="MODEL", help="Tried if those before it refuse. Repeatable.")
 @click.option("--tag", "tags", multiple=True, help="To find it by: rushes videos list --tag. Repeatable.")
+@click.option("--priority", type=int, default=0, help="Jobs of a higher one are taken first. Default: 0.")
 @click.option("--max-cost", metavar="USD", help="Refuse if all of it together would cost more.")
-@click.option("--allow-unknown-price", is_flag=True, help="Go on although --max-cost cannot be checked.")
+@click.option("--allow-unknown-price", is_flag=True, help="Go on although no limit can be checked.")
 @click.option("--thumbnail/--no-thumbnail", default=True, help="Fetch or make a thumbnail.")
 @click.option("--spritesheet/--no-spritesheet", default=True, help="Fetch or make a spritesheet.")
 @click.option("--detach", is_flag=True, help="Submit, print the job ids, and leave the work to the background.")
@@ -80,7 +81,7 @@ async def _generate(app: App, settings: Settings, options: dict[str, Any]) -> No
     if not all(admission.cached for admission in admissions):
         app.work()
     takes, failures = await _wait(app, settings, admissions, plan.wish)
-    made = [(video, await app.library.export(video, numbered(out, n)) if out else video.path) for n, video in takes]
+    made = [(video, await app.library.export(video, numbered(out, n)) if out else place(video)) for n, video in takes]
     if options["as_json"]:
         print_json([video_data(video) for video, _ in made])
     else:
@@ -114,7 +115,8 @@ def _wish(options: dict[str, Any]) -> Wish:
         n=options["n"],
         misfit=None if strict is None else Misfit.STRICT if strict else Misfit.NEAREST,
         cache=options["cache"],
-        max_cost_usd=_dollars(options["max_cost"]),
+        priority=options["priority"],
+        max_cost_usd=dollars_option("--max-cost", options["max_cost"]),
         allow_unknown_price=options["allow_unknown_price"],
         thumbnail=options["thumbnail"],
         spritesheet=options["spritesheet"],
@@ -143,7 +145,7 @@ def _extra(pairs: tuple[str, ...]) -> dict[str, JSON]:
     return extra
 
 
-def _dollars(text: str | None) -> Decimal | None:
+def dollars_option(name: str, text: str | None) -> Decimal | None:
     if text is None:
         return None
     try:
@@ -151,7 +153,7 @@ def _dollars(text: str | None) -> Decimal | None:
     except InvalidOperation:
         amount = Decimal(-1)
     if not amount.is_finite() or amount < 0:
-        raise click.BadParameter(f"{text!r} is not an amount in dollars, such as 2.50.", param_hint="--max-cost")
+        raise click.BadParameter(f"{text!r} is not an amount in dollars, such as 2.50.", param_hint=name)
     return amount
 
 

@@ -1,18 +1,20 @@
 """`rushes jobs`: what is under way, what became of it, and what a person has to decide."""
 
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import click
 
 from rushes.app import App
+from rushes.cli.generate import dollars_option
 from rushes.cli.run import common_options, print_json, run, settings_of
-from rushes.cli.show import Progress, job_data, short, table, usd, video_data
+from rushes.cli.show import Progress, job_data, place, short, table, usd, video_data
 from rushes.jobs.ledger import JobState
 from rushes.jobs.service import Snapshot
 from rushes.jobs.services import Case
 from rushes.jobs.store import Filter
 from rushes.jobs.tags import checked_tags
-from rushes.jobs.worker import somebody_works
 from rushes.video import Video
 
 
@@ -46,7 +48,7 @@ def list_(
         states = frozenset(each for each in JobState if not each.final)
 
     async def work(app: App) -> list[Snapshot]:
-        if await app.worker.has_open_jobs() and not somebody_works(app.db.path):
+        if await app.worker.has_open_jobs() and not await app.worker.somebody_else_works():
             click.echo("Nobody works on the open jobs. Go on with: rushes worker --until-idle", err=True)
         return await app.jobs.matching(Filter(states=states, search=search, tags=tags, limit=limit))
 
@@ -144,7 +146,7 @@ def wait(
             print_json([video_data(video) for video in videos])
         else:
             for video in videos:
-                click.echo(str(video.path))
+                click.echo(place(video))
 
     run(settings_of(env_file, log_level), work)
 
@@ -187,7 +189,7 @@ def retry(job_id: str, env_file: Path | None, log_level: str | None) -> None:
         click.echo(f"job {admission.job_id}, {usd(admission.estimate_usd)}", err=True)
         app.work()
         for video in await app.jobs.wait(admission.job_id, on_progress=Progress()):
-            click.echo(str(video.path))
+            click.echo(place(video))
 
     run(settings_of(env_file, log_level), work)
 
@@ -196,19 +198,35 @@ def retry(job_id: str, env_file: Path | None, log_level: str | None) -> None:
 @click.argument("job_id")
 @click.option("--adopt", metavar="REMOTE_ID", help="This job of the provider's is it: go on with that one.")
 @click.option("--repay", is_flag=True, help="Pay again, knowing that it may be the second time.")
+@click.option("--max-cost", metavar="USD", help="With --repay: what all of its run may cost now, if that was limited.")
+@click.option("--never-billed", is_flag=True, help="It was not billed: what is held for it is free again.")
+@click.option("--billed", metavar="USD", help="What its attempts of unknown cost were billed, together.")
 @common_options
-def resolve(job_id: str, adopt: str | None, repay: bool, env_file: Path | None, log_level: str | None) -> None:
-    """Decide about a job that may or may not have been accepted."""
-    if bool(adopt) == repay:
-        raise click.UsageError("Choose one: --adopt REMOTE_ID, or --repay.")
+def resolve(job_id: str, env_file: Path | None, log_level: str | None, **choices: Any) -> None:
+    """Decide about a job that may or may not have been accepted, or say what it was billed.
+
+    A cost that stays unknown keeps its money held for good, also when the job has ended. Look it up at the provider,
+    then say --never-billed, or --billed USD.
+    """
+    if sum(bool(choices[name]) for name in ("adopt", "repay", "never_billed", "billed")) != 1:
+        raise click.UsageError("Choose one: --adopt REMOTE_ID, --repay, --never-billed, or --billed USD.")
+    max_cost = dollars_option("--max-cost", choices["max_cost"])
+    billed = Decimal(0) if choices["never_billed"] else dollars_option("--billed", choices["billed"])
 
     async def work(app: App) -> None:
         found = await app.jobs.find_id(job_id)
-        going_on = await app.jobs.resolve_adopt(found, adopt) if adopt else await app.jobs.resolve_repay(found)
+        if billed is not None:
+            told = await app.jobs.resolve_billed(found, billed)
+            click.echo(f"{told.id} is {told.state.value}; it cost {usd(told.cost_usd)}")
+            return
+        if choices["adopt"]:
+            going_on = await app.jobs.resolve_adopt(found, choices["adopt"])
+        else:
+            going_on = await app.jobs.resolve_repay(found, max_cost_usd=max_cost)
         click.echo(f"job {going_on}", err=True)
         app.work()
         for video in await app.jobs.wait(going_on, on_progress=Progress()):
-            click.echo(str(video.path))
+            click.echo(place(video))
 
     run(settings_of(env_file, log_level), work)
 

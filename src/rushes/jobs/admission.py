@@ -3,13 +3,17 @@
 What is admitted is durable when the transaction ends: the row, the ids of its videos, the hold on its money.
 """
 
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import sqlalchemy as sa
 
-from rushes.errors import ConfigError, MediaError, OverBudget
-from rushes.jobs import ledger, shelf, store
+from rushes.config import Settings
+from rushes.errors import ConfigError, MediaError
+from rushes.jobs import budget, ledger, purse, shelf, store
+from rushes.jobs.budget import Bid, Limit, Terms
 from rushes.jobs.codec import JobOptions, options_to_json, prepared_from_json, prepared_to_json
 from rushes.jobs.ledger import LOCAL_OWNER, Job, JobState
 from rushes.jobs.routes import MODEL, dearest, flights, routes_of, routes_to_json
@@ -18,7 +22,8 @@ from rushes.jobs.shelf import VideoRow
 from rushes.media.disk import digest
 from rushes.media.store import video_key
 from rushes.providers.prepare import Prepared
-from rushes.video import ModelId, new_video_id
+from rushes.telemetry import span
+from rushes.video import new_video_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,9 @@ class Order:
     """What is to be bought, for whom, and how. `routes` are tried in order, the next only after a proven refusal.
 
     `cache`: `use` serves an equal finished job and joins an equal open one, `refresh` only joins, `off` does neither.
+    `run` is the invocation or eval run that it belongs to; `max_cost_usd` is for all orders of that run together.
+    `limits` are those of who orders, beside the ones of the settings. Where no price is known,
+    `unknown_price_hold_usd` is held, by default that of the settings.
     """
 
     routes: tuple[Prepared, ...]
@@ -35,6 +43,12 @@ class Order:
     cache: str = "use"
     options: JobOptions = field(default_factory=JobOptions)
     tags: tuple[str, ...] = ()
+    priority: int = 0  # higher ones are taken first
+    run: str | None = None
+    max_cost_usd: Decimal | None = None
+    limits: tuple[Limit, ...] = ()
+    allow_unknown_price: bool = False
+    unknown_price_hold_usd: Decimal | None = None
 
     @property
     def first(self) -> Prepared:
@@ -65,6 +79,10 @@ class _Hit:
     route: Prepared
 
 
+def new_run_id() -> str:
+    return f"run_{uuid.uuid4().hex}"
+
+
 class Desk:
     """Where orders come in."""
 
@@ -72,7 +90,15 @@ class Desk:
         self._s = services
 
     async def submit(self, order: Order) -> Admission:
-        """Admit an order, durably. Raises ConfigError when none of its routes could be tried from here."""
+        """Admit an order, durably.
+
+        Raises ConfigError when none of its routes could be tried from here, and OverBudget when a limit leaves too
+        little for it.
+        """
+        if order.max_cost_usd is not None and order.run is None:
+            order = replace(order, run=new_run_id())
+        terms = self._terms(order)
+        asked = self._bid(order, terms)
         prints = [self._s.fingerprint(route, order.slot) for route in order.routes]
         while True:
             equal = await self._s.db.read(lambda connection: store.finished_equal(connection, order.owner, prints))
@@ -83,11 +109,14 @@ class Desk:
                     return served
                 continue  # it was deleted or collected since we looked
             self._check_ready(order)
-            job = self._new_job(order, prints[0])
+            job = self._new_job(order, prints[0], terms)
             ids = self._video_ids(order, job)
-            admission = await self._s.db.write(
-                lambda connection, job=job, ids=ids, seen=looked_at: admit(connection, order, job, ids, prints, seen)
-            )
+            with span("admit", job.id, model=job.model) as traced:
+                admission = await self._s.db.write(
+                    lambda c, job=job, ids=ids, seen=looked_at: admit(c, order, job, ids, prints, seen, asked)
+                )
+                if admission is not None and admission.joined:
+                    traced.note(outcome="joined", joined=admission.job_id)
             if admission is not None:
                 self._s.reached("job.admitted")
                 return admission
@@ -102,9 +131,55 @@ class Desk:
         if order.cache != "off":
             now = self._s.now()
             alike = await self._s.db.read(lambda c: _alike_in_flight(c, order.owner, prints))
-            if any(not job.timed_out(now) for job in alike):
+            if any(not (job.timed_out(now) or job.cancel_requested) for job in alike):
                 return Decimal(0)
         return dearest(order.routes)
+
+    async def check_budgets(self, orders: Sequence[Order]) -> None:
+        """Raise OverBudget unless all orders together fit their limits at this moment: all of them, or none."""
+        bids: list[Bid] = []
+        for order in orders:
+            asked = self._bid(order, self._terms(order))
+            if asked.limits and await self.price_now(order) != 0:  # what is served or joined asks for nothing
+                budget.check_permitted(asked)
+                bids.append(asked)
+        wholes = budget.together(bids)
+        day = purse.day_of(self._s.now())
+
+        def work(connection: sa.Connection) -> None:
+            for whole in wholes.values():
+                purse.check(connection, whole, day)
+
+        if wholes:
+            await self._s.db.read(work)
+
+    def _terms(self, order: Order) -> Terms:
+        limits = order.limits
+        if order.run is not None and order.max_cost_usd is not None:
+            limits = (budget.of_run(order.run, order.max_cost_usd), *limits)
+        hold_usd = order.unknown_price_hold_usd
+        return Terms(
+            limits=limits,
+            allow_unknown_price=order.allow_unknown_price,
+            unknown_price_hold_usd=self._settings.budget.unknown_price_hold_usd if hold_usd is None else hold_usd,
+        )
+
+    def _bid(self, order: Order, terms: Terms) -> Bid:
+        """What the order asks to be held. It counts to the provider of the first route, until it turns to another."""
+        by_provider: Mapping[str, tuple[Limit, ...]] = {
+            name: (*terms.limits, *budget.configured(self._settings, name))
+            for name in (route.request.model.provider for route in order.routes)
+        }
+        return budget.bid(
+            purse.prices(order.routes),
+            terms,
+            by_provider[order.first.request.model.provider],
+            limited=any(by_provider.values()),
+        )
+
+    @property
+    def _settings(self) -> Settings:
+        return self._s.registry.settings
 
     def _check_ready(self, order: Order) -> None:
         """Raise ConfigError when no route could be tried from here, with the reason of the first."""
@@ -117,7 +192,7 @@ class Desk:
                 troubles.append(error)
         raise troubles[0]
 
-    def _new_job(self, order: Order, print_: str) -> Job:
+    def _new_job(self, order: Order, print_: str, terms: Terms) -> Job:
         now = self._s.now()
         request = order.first.request
         source = request.source
@@ -130,14 +205,15 @@ class Desk:
             prompt=request.prompt,
             fingerprint=print_,
             slot=order.slot,
-            priority=0,
+            priority=order.priority,
+            run=order.run,
             created_at=now,
             deadline=ledger.deadline(now, self._s.registry.model(request.model).deadline_s),
             prepared_json=prepared_to_json(order.first),
             routes_json=routes_to_json(order.routes),
             source_video=source.video_id if source else None,
             source_kind=source.kind.value if source else None,
-            options_json=options_to_json(order.options),
+            options_json=options_to_json(replace(order.options, terms=terms)),
             estimate_usd=order.first.estimate_usd,
         )
 
@@ -186,7 +262,7 @@ class Desk:
         """Serve a finished job's videos. None when their files have been given up since they were looked at."""
         now = self._s.now()
         job = replace(
-            self._new_job(order, hit.job.fingerprint),
+            self._new_job(order, hit.job.fingerprint, self._terms(order)),
             model=hit.job.model,
             prepared_json=prepared_to_json(_as_made(hit)),
             state=JobState.COMPLETED,
@@ -217,24 +293,31 @@ class Desk:
 
 
 def admit(
-    connection: sa.Connection, order: Order, job: Job, ids: list[str], prints: list[str], looked_at: frozenset[str]
+    connection: sa.Connection,
+    order: Order,
+    job: Job,
+    ids: list[str],
+    prints: list[str],
+    looked_at: frozenset[str],
+    asked: Bid,
 ) -> Admission | None:
-    """Admit a job in the caller's transaction, or join the open one that is equal to it.
+    """Admit a job in the caller's transaction, or join the open one that is equal to it, which costs nothing.
 
+    Raises OverBudget, and then nothing has been changed, if what is `asked` for it does not fit.
     None when an equal one has finished that the look into the library (`looked_at`) did not see yet: it may serve.
     """
     for open_job in [] if order.cache == "off" else _alike_in_flight(connection, job.owner, prints):
-        if not open_job.timed_out(job.created_at):
+        if not (open_job.timed_out(job.created_at) or open_job.cancel_requested):
             shelf.add_tags(connection, open_job.id, order.tags)
             return Admission(job_id=open_job.id, joined=True, estimate_usd=open_job.estimate_usd)
-        store.set_flight(connection, open_job.id, None)  # to the world it has failed: it is bought anew
+        store.set_flight(connection, open_job.id, None)  # it has failed to the world, or is to end: it is bought anew
     if order.may_be_served:
         finished = {each.id for each in store.finished_equal(connection, job.owner, prints)}
         if finished - looked_at:
             return None
     store.insert_job(connection, job, ids)
     store.set_flight(connection, job.id, None if order.cache == "off" else flights(prints)[0])
-    store.insert_hold(connection, job.id, dearest(order.routes), job.created_at)
+    purse.take(connection, job, asked)
     shelf.add_tags(connection, job.id, order.tags)
     store.insert_event(connection, job.id, "queued", job.created_at, model=job.model)
     return Admission(job_id=job.id, estimate_usd=order.first.estimate_usd)
@@ -252,14 +335,3 @@ def _as_made(hit: _Hit) -> Prepared:
     made = prepared_from_json(hit.job.prepared_json)
     notes = [note for note in made.adjustments if note.field in told]
     return replace(hit.route, adjustments=(*notes, *hit.route.adjustments))
-
-
-def check_budget(price: Decimal | None, limit: Decimal, allow_unknown: bool, model: ModelId) -> None:
-    """Raise OverBudget when a price does not fit a limit. Pure."""
-    if price is None and not allow_unknown:
-        raise OverBudget(
-            f"The price of {model} is unknown, so it cannot be held to a limit of ${limit}. "
-            f"Set usd_per_second for it in rushes.toml, or pass --allow-unknown-price."
-        )
-    if price is not None and price > limit:
-        raise OverBudget(f"This would cost ${price}, and the limit is ${limit}. Nothing was sent.")

@@ -1,11 +1,12 @@
 """Requests and remote jobs as JSON text, for the ledger's columns."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from rushes.jobs.budget import Terms
 from rushes.providers.base import RemoteJob
 from rushes.providers.prepare import Prepared
 from rushes.video import JSON
@@ -19,6 +20,7 @@ class JobOptions:
 
     thumbnail: bool = True  # ask the provider for its own
     spritesheet: bool = True
+    terms: Terms = field(default_factory=Terms)  # under which limits it may be paid for, and paid again
 
 
 _options = TypeAdapter(JobOptions)

@@ -4,7 +4,7 @@ Admitting a job is one transaction: the row, the ids of its videos, its hold. Th
 whoever works finds it. Nothing in here talks to a provider; that is the worker's part.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -14,12 +14,21 @@ import anyio
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from rushes.errors import Conflict, JobFailed, NeedsAttention, NotFound, TimedOut
-from rushes.jobs import ledger, reconcile, shelf, store
+from rushes.errors import (
+    Conflict,
+    DatabaseAway,
+    JobFailed,
+    NeedsAttention,
+    NotFound,
+    OverBudget,
+    RushesError,
+    TimedOut,
+)
+from rushes.jobs import budget, ledger, purse, reconcile, shelf, store
 from rushes.jobs.admission import Admission, Desk, Order
 from rushes.jobs.codec import options_from_json, prepared_from_json
 from rushes.jobs.events import Changes
-from rushes.jobs.ledger import Attempt, AttemptState, Job, JobState
+from rushes.jobs.ledger import Attempt, AttemptState, IllegalMove, Job, JobState, LostClaim
 from rushes.jobs.polling import bar_percent
 from rushes.jobs.routes import routes_of
 from rushes.jobs.services import Case, Services, end_job
@@ -28,6 +37,11 @@ from rushes.jobs.store import Event, Filter
 from rushes.media.store import SPRITESHEET, THUMBNAIL, video_key, video_prefix
 from rushes.providers.base import RemoteJob
 from rushes.video import Adjustment, Failure, ModelId, Status, Video, new_video_id, video_uuid
+
+LOOK_AGAIN_S = 2.0
+"""A net: whatever happens to a job is told as an event."""
+AWAY_PATIENCE_S = 1800.0
+"""How long a wait outlives a database that cannot be asked: long enough for a server to be restarted or moved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +71,29 @@ class Snapshot:
         return self.state.final or self.state is JobState.NEEDS_ATTENTION
 
 
+class _Away:
+    """How long whoever waits for a job has gone without the database."""
+
+    def __init__(self, job_id: str) -> None:
+        self._job_id = job_id
+        self._since: float | None = None
+        self._words = ""
+
+    def bear(self, error: RushesError) -> str:
+        """What the first error said, so that it is told once. Raises what cannot pass, or has not for too long."""
+        if not error.retryable:
+            raise error
+        now = anyio.current_time()
+        if self._since is None:
+            self._since, self._words = now, str(error)
+        if now - self._since > AWAY_PATIENCE_S:
+            raise DatabaseAway(f"{error} The job is kept: rushes jobs wait {self._job_id}") from error
+        return self._words
+
+    def over(self) -> None:
+        self._since = None
+
+
 class Jobs:
     """Submit, watch and decide about durable jobs."""
 
@@ -72,6 +109,25 @@ class Jobs:
         admission = await self._desk.submit(order)
         self._changes.wake()
         return admission
+
+    async def submit_all(self, orders: Sequence[Order]) -> list[Admission]:
+        """Admit orders that belong together. Raises OverBudget before any of them if the whole does not fit.
+
+        If the money is taken in between by somebody else, OverBudget says which were admitted and go on.
+        """
+        if len(orders) > 1:
+            await self._desk.check_budgets(orders)
+        admissions: list[Admission] = []
+        for order in orders:
+            try:
+                admissions.append(await self.submit(order))
+            except OverBudget as error:
+                if not admissions:
+                    raise
+                ids = ", ".join(admission.job_id for admission in admissions)
+                admitted = f"{len(admissions)} of {len(orders)} jobs were admitted and go on ({ids})."
+                raise OverBudget(f"{admitted} The money for the next was taken meanwhile. {error}") from error
+        return admissions
 
     async def price_now(self, order: Order) -> Decimal | None:
         """What a submit would cost at most at this moment: nothing if it is served or joined. None: unknown."""
@@ -141,19 +197,33 @@ class Jobs:
         )
 
     async def watch(self, job_id: str) -> AsyncGenerator[Snapshot]:
-        """Snapshots of a job, a new one at each change, until nothing more will happen without a person."""
+        """Snapshots of a job, a new one at each change, until nothing more will happen without a person.
+
+        While the database is away the last one comes once more, with that as its trouble. Raises what the database
+        says when it is away for half an hour.
+        """
         before: Snapshot | None = None
-        while True:
-            snapshot = await self.get(job_id)
-            if before is not None and snapshot.percent < before.percent:
-                # Neither a resubmission nor a failure turns the bar back.
-                snapshot = replace(snapshot, percent=before.percent)
-            if snapshot != before:
-                before = snapshot
-                yield snapshot
-            if snapshot.settled:
-                return
-            await self._changes.wait(1.0)
+        away = _Away(job_id)
+        with self._changes.following(job_id) as news:
+            while True:
+                try:
+                    snapshot = await self.get(job_id)
+                    away.over()
+                except RushesError as error:
+                    words = away.bear(error)
+                    if before is None:
+                        await news.wait(LOOK_AGAIN_S)
+                        continue
+                    snapshot = replace(before, trouble=words)
+                if before is not None and snapshot.percent < before.percent:
+                    # Neither a resubmission nor a failure turns the bar back.
+                    snapshot = replace(snapshot, percent=before.percent)
+                if snapshot != before:
+                    before = snapshot
+                    yield snapshot
+                if snapshot.settled:
+                    return
+                await news.wait(LOOK_AGAIN_S)
 
     async def wait(
         self,
@@ -179,7 +249,13 @@ class Jobs:
         if last.state is not JobState.COMPLETED:
             failure = last.failure or Failure("failed", "no reason given")
             raise JobFailed(f"{job_id} failed: {failure.message}", failure_code=failure.code, job_id=job_id)
-        return await self.videos(job_id)
+        away = _Away(job_id)
+        while True:
+            try:
+                return await self.videos(job_id)
+            except RushesError as error:
+                away.bear(error)
+                await anyio.sleep(LOOK_AGAIN_S)
 
     async def videos(self, job_id: str) -> list[Video]:
         """The finished videos of a job; those whose files are gone come with `path=None`."""
@@ -230,7 +306,8 @@ class Jobs:
         if case.job.state.final:
             raise Conflict(f"{job_id} is already {case.job.state}.")
         if case.job.state is JobState.NEEDS_ATTENTION:
-            raise Conflict(f"{job_id} needs a decision first: rushes jobs resolve {job_id} --adopt REMOTE_ID | --repay")
+            choices = "--adopt REMOTE_ID | --repay | --never-billed"
+            raise Conflict(f"{job_id} needs a decision first: rushes jobs resolve {job_id} {choices}")
         now = self._s.now()
 
         def work(connection: sa.Connection) -> None:
@@ -242,12 +319,16 @@ class Jobs:
         return await self.get(job_id)
 
     async def retry(self, job_id: str) -> Admission:
-        """Buy a failed or cancelled job again, as a new job. Raises Conflict for any other."""
+        """Buy a failed or cancelled job again, as a new job under the same limits, but those of its run: that is over.
+
+        Raises Conflict for any other, and OverBudget.
+        """
         case = await self._case(job_id)
         if case.job.state not in (JobState.FAILED, JobState.CANCELLED):
             raise Conflict(f"{job_id} is {case.job.state}; only a failed or cancelled job can be bought again.")
-        if any(attempt.in_doubt and not attempt.repaid for attempt in case.attempts):
+        if any(each.in_doubt and not each.repaid and budget.cost_is_open(each) for each in case.attempts):
             raise Conflict(f"{job_id} may have been accepted. Decide first: rushes jobs resolve {job_id} …")
+        options = options_from_json(case.job.options_json)
         return await self.submit(
             Order(
                 routes=routes_of(case.job),
@@ -255,7 +336,10 @@ class Jobs:
                 slot=case.job.slot,
                 owner=case.job.owner,
                 cache="refresh",
-                options=options_from_json(case.job.options_json),
+                options=options,
+                priority=case.job.priority,
+                limits=tuple(limit for limit in options.terms.limits if limit.scope.run is None),
+                allow_unknown_price=options.terms.allow_unknown_price,
                 tags=tuple(await self._s.db.read(lambda connection: shelf.tags_of(connection, job_id))),
             )
         )
@@ -277,11 +361,12 @@ class Jobs:
         def work(connection: sa.Connection) -> None:
             if late:
                 # The money goes with the new id: attempt, hold and cost are that one's from now on.
-                end_job(connection, case.job, JobState.FAILED, Decimal(0), now, failure=case.job.public_failure(now))
                 left = replace(case.last, repaid=True, cost_usd=Decimal(0), error_code=store.ADOPTED_ELSEWHERE)
                 store.save_attempt(connection, left)
+                cost, before = ledger.total_cost(case.with_attempt(left)), purse.hold_of(connection, job_id)
+                end_job(connection, case.job, JobState.FAILED, cost, now, failure=case.job.public_failure(now))
                 store.insert_job(connection, job, [job.id])
-                store.insert_hold(connection, job.id, job.estimate_usd, now)
+                purse.hand_over(connection, before, job, now)
                 shelf.add_tags(connection, job.id, shelf.tags_of(connection, case.job.id))
                 attempt: Attempt = replace(case.last, job_id=job.id, n=1, key=f"{job.id}-1")
                 store.insert_attempt(connection, attempt)
@@ -295,17 +380,60 @@ class Jobs:
             await self._s.db.write(work)
         except IntegrityError:
             raise Conflict(f"{remote_id} already belongs to another job of this account.") from None
+        except (IllegalMove, LostClaim):
+            raise _decided_already(job_id) from None
         self._changes.wake()
         return job.id
 
-    async def resolve_repay(self, job_id: str) -> str:
-        """Settle doubt by paying again, knowing that it may be the second time."""
+    async def resolve_repay(self, job_id: str, *, max_cost_usd: Decimal | None = None) -> str:
+        """Settle doubt by paying again, knowing that it may be the second time.
+
+        Raises OverBudget when a limit leaves too little for it; `max_cost_usd` is a new limit for its run.
+        """
         case = await self._in_need(job_id)
         if case.job.timed_out(self._s.now()):
             raise Conflict(f"{job_id} is past its deadline and stays failed. Submit it anew instead.")
-        await reconcile.repay(self._s, case)
+        try:
+            await reconcile.repay(self._s, case, max_cost_usd=max_cost_usd)
+        except (IllegalMove, LostClaim):
+            raise _decided_already(job_id) from None
         self._changes.wake()
         return job_id
+
+    async def resolve_billed(self, job_id: str, usd: Decimal) -> Snapshot:
+        """Say what the attempts of open cost were billed, together; 0: never billed. That ends their hold.
+
+        A job in need of a decision ends with it, as failed. Raises Conflict where nothing is open.
+        """
+        now = self._s.now()
+
+        def work(connection: sa.Connection) -> None:
+            job, attempts = store.job_by_id(connection, job_id), store.attempts_of(connection, job_id)
+            if job is None:
+                raise _no_such_job(job_id)
+            in_need = job.state is JobState.NEEDS_ATTENTION
+            still_open = [attempt for attempt in attempts if budget.cost_is_open(attempt)]
+            if not (job.state.final or in_need):
+                raise Conflict(f"{job_id} is {job.state}: what it costs is settled when it ends.")
+            if not still_open:
+                raise Conflict(f"{job_id} has no open cost; there is nothing to decide.")
+            for n, attempt in enumerate(still_open):
+                store.save_attempt(connection, budget.billed(attempt, usd if n == 0 else Decimal(0), now))
+            cost = ledger.total_cost(store.attempts_of(connection, job_id))
+            store.insert_event(connection, job_id, "billed", now, cost_usd=str(usd), by="person")
+            if in_need:
+                failure = Failure(
+                    "given_up", "Nobody could tell whether the provider accepted it, and it was given up."
+                )
+                failure = job.public_failure(now) or failure
+                end_job(connection, job, JobState.FAILED, cost, now, failure=failure)
+            else:
+                store.save_job(connection, replace(job, cost_usd=cost))
+                purse.settle(connection, job, now)
+
+        await self._s.db.write(work)
+        self._changes.wake()
+        return await self.get(job_id)
 
     async def _in_need(self, job_id: str) -> Case:
         case = await self._case(job_id)
@@ -336,6 +464,10 @@ class Jobs:
             return await self._s.load(job_id)
         except LookupError:
             raise _no_such_job(job_id) from None
+
+
+def _decided_already(job_id: str) -> Conflict:
+    return Conflict(f"Somebody else has decided about {job_id} meanwhile: rushes jobs show {job_id}")
 
 
 def _no_such_job(job_id: str) -> NotFound:
