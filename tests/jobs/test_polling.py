@@ -57,9 +57,7 @@ def test_a_fixed_interval_is_kept_to_while_all_is_well(pace: Pace) -> None:
         (Pace(elapsed_s=5.0, looks=3), 1.0),
         (Pace(elapsed_s=100.0, looks=9), 10.0),
         (Pace(elapsed_s=1000.0, looks=99), LONGEST_S),
-        (Pace(elapsed_s=0.0, history_s=[180.0] * 5), 60.0),  # long before the earliest end: a sign of life only
-        (Pace(elapsed_s=150.0, history_s=[180.0] * 5), 30.0),
-        (Pace(elapsed_s=180.0, history_s=[180.0] * 5), 0.5),
+        (Pace(elapsed_s=0.0, history_s=[n + 180.0 for n in range(50)]), 60.0),  # long before: a sign of life only
         (Pace(elapsed_s=0.0, history_s=[180.0] * 2), FIRST_LOOK_S),  # two are no history
         (Pace(elapsed_s=900.0, history_s=[180.0] * 5), LONGEST_S),  # this one is not like the others
         (Pace(elapsed_s=10.0, troubles=1), 1.0),
@@ -71,6 +69,27 @@ def test_a_fixed_interval_is_kept_to_while_all_is_well(pace: Pace) -> None:
 )
 def test_the_next_look_follows_from_what_is_known(pace: Pace, seconds: float) -> None:
     assert next_look_s(pace) == pytest.approx(seconds)
+
+
+def test_the_looks_grow_dense_towards_the_end_that_such_jobs_had() -> None:
+    early, nearly, then = (next_look_s(Pace(elapsed_s=at, history_s=[180.0] * 5)) for at in (150.0, 170.0, 180.0))
+
+    assert 10.0 < early < 30.0
+    assert 1.0 < nearly < 10.0
+    assert then == 0.5
+
+
+def test_between_two_usual_ends_the_looks_are_few() -> None:
+    """Some jobs wait in a queue first: those that did not end early will not end for a while."""
+    fast_or_queued = [50.0 + n / 5 for n in range(10)] + [250.0 + n / 5 for n in range(10)]
+
+    at_first_end, between, at_second_end = (
+        next_look_s(Pace(elapsed_s=at, history_s=fast_or_queued)) for at in (50.5, 120.0, 250.5)
+    )
+
+    assert at_first_end < 2.0
+    assert between > 10.0
+    assert at_second_end < 2.0
 
 
 def test_a_percentage_that_stands_still_is_not_believed_for_long() -> None:
@@ -123,10 +142,11 @@ def test_without_a_percentage_history_alone_does_it_for_jobs_of_even_length() ->
 
 
 def test_for_jobs_of_uneven_length_without_a_percentage_the_looks_stay_few() -> None:
+    """Short of the aim of half a second: with so few looks, not even schedules made for the true spread came to it."""
     looks, delay_s = simulated(18.0, lambda share: None)
 
     assert looks < FIXED_LOOP_POLLS
-    assert delay_s < 1.5, "a fixed loop of 10 s: 5"
+    assert delay_s < 1.1, "a fixed loop of 10 s: 5"
 
 
 LIARS: dict[str, Percent] = {

@@ -1,16 +1,32 @@
 """When to look at a running job again. Pure: times in, a delay out.
 
-A render takes as long as such renders took before, so the looks are few at first and dense around the expected end.
-For a model never seen, the reported percentage stands in; without either, the looks spread out as the job grows
-older. The provider's own wish is a floor, never ignored.
+A render takes as long as such renders took before, so the looks are few at first and dense around the expected end: the
+next one comes when the delay that it is expected to prevent has grown worth a look. For a model never seen, the
+reported percentage stands in; without either, the looks spread out as the job grows older. The provider's own wish is
+a floor, never ignored.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, log1p, sqrt
+from statistics import pstdev
 
 FIRST_LOOK_S = 1.0
 LONGEST_S = 15.0
 DENSE_S = 0.5
+LONGEST_BEFORE_S = 60.0
+"""Long before such jobs end, a look is no more than a sign of life."""
+LOOK_WORTH_S = 0.0105
+"""The price of a look: this expected delay, times the root of how far the durations lie apart. The root stands between
+a constant price, by which uneven jobs would be looked at without end, and a constant number of looks for each job."""
+CHEAPER_BY_PERCENT = 10.0
+"""Where a percentage tells the end, what history expects is worth so much less: it may be wrong, but seldom is."""
+UNLIKE_OTHERS = 0.1
+"""How many further jobs to think of among the earlier ones that are like none of them, so that an estimate from three
+is not taken for certain, and a job that has outlived all of them is still looked at."""
+LIKELY_ENDS = 12
+HALVINGS = 6
+"""Enough to find the time within a twelfth; a worker with thousands of jobs decides hundreds of times a second."""
 TROUBLE_BASE_S = 1.0
 TROUBLE_LONGEST_S = 120.0
 MIN_HISTORY = 3
@@ -66,20 +82,76 @@ def _to_end_by_percent(pace: Pace) -> float | None:
 
 
 def _from_history(durations: list[float], elapsed_s: float, to_end_s: float | None) -> float:
-    """Until the earliest known end, then densely while jobs like this end, then ever more seldom.
+    """Until a look is worth its price: the delay expected if there is none before, given that the job has not ended.
 
-    A percentage that agrees with what such jobs took moves the dense looks to where it sees the end; in between
-    history goes on, more sparsely, for it may be wrong.
+    A percentage that agrees with what such jobs took makes those looks seldom, and adds dense ones where it sees the
+    end.
     """
     earliest, latest = _quantile(durations, 0.05), _quantile(durations, 0.95)
     spread = max(latest - earliest, 1.0)
-    agrees = to_end_s is not None and earliest - spread < elapsed_s + to_end_s < latest + spread
-    approach = max(DENSE_S, to_end_s * 0.6) if to_end_s is not None and agrees else LONGEST_S * 4
-    if elapsed_s < earliest:
-        return max(DENSE_S, min(earliest - elapsed_s, approach, LONGEST_S * 4))
-    if elapsed_s <= latest + spread * 0.25:
-        return max(DENSE_S, min(spread / (16 if agrees else 26), approach))
-    return min(LONGEST_S, max(1.0, (elapsed_s - latest) * 0.2))
+    price_s, approach = LOOK_WORTH_S * sqrt(spread), LONGEST_BEFORE_S
+    if to_end_s is not None and earliest - spread < elapsed_s + to_end_s < latest + spread:
+        price_s *= CHEAPER_BY_PERCENT
+        approach = max(DENSE_S, to_end_s * 0.6)
+    overdue_s = elapsed_s - latest
+    longest = min(approach, LONGEST_BEFORE_S if overdue_s < 0 else LONGEST_S)
+    shortest = min(longest, max(DENSE_S, overdue_s * 0.05))
+    return _when_worth(price_s, _Expected(durations, elapsed_s), shortest, longest)
+
+
+def _when_worth(price_s: float, expected: "_Expected", shortest: float, longest: float) -> float:
+    """The time ahead at which the expected delay reaches the price, or the nearest that is allowed."""
+    if expected.delay_s(longest) <= price_s:
+        return longest
+    for _ in range(HALVINGS):
+        middle = sqrt(shortest * longest)  # in the mean by ratio, for a second matters less the further away it is
+        if expected.delay_s(middle) < price_s:
+            shortest = middle
+        else:
+            longest = middle
+    return shortest
+
+
+class _Expected:
+    """When a job that runs since `elapsed_s` will end, from how long such jobs took.
+
+    Some equally likely ends stand for all earlier ones, each with a small bell around it (logistic, for its integral is
+    a plain formula), as wide as the usual rule of thumb for smoothing says: so a few durations make no comb, and two
+    groups of them stay two.
+    """
+
+    def __init__(self, durations: list[float], elapsed_s: float) -> None:
+        count = min(len(durations), LIKELY_ENDS)
+        ends = [_quantile(durations, (n + 0.5) / count) for n in range(count)]
+        middle = _quantile(durations, 0.5)
+        self._blur_s = max(0.02, 0.01 * middle, 0.5 * _deviation(durations) * len(durations) ** -0.2)
+        self._places = [(elapsed_s - end) / self._blur_s for end in ends]
+        unlike = UNLIKE_OTHERS * count / len(durations)
+        self._delay_so_far = sum(map(_softplus, self._places))
+        self._ended = sum(1 - exp(-_softplus(place)) for place in self._places)
+        self._running = count - self._ended + unlike
+        # Of the jobs unlike the others it is only known that the older they are, the longer they may still run.
+        self._unlike_rate = unlike / (middle + elapsed_s)
+
+    def delay_s(self, ahead_s: float) -> float:
+        """How long the job will on average have been over when the next look comes after `ahead_s`."""
+        step = ahead_s / self._blur_s
+        delay_s = self._blur_s * (sum(_softplus(place + step) for place in self._places) - self._delay_so_far)
+        unlike_s = self._unlike_rate * ahead_s**2 / 2
+        return (delay_s - ahead_s * self._ended + unlike_s) / self._running
+
+
+def _deviation(durations: list[float]) -> float:
+    """How far equal jobs lie apart: by the densest half of them, so that two groups do not count as one wide one."""
+    half = len(durations) // 2
+    if half < 4:
+        return pstdev(durations)
+    return min(last - first for first, last in zip(durations, durations[half - 1 :], strict=False)) / 1.35
+
+
+def _softplus(x: float) -> float:
+    """log(1 + e^x), without overflow."""
+    return max(x, 0.0) + log1p(exp(-abs(x)))
 
 
 def _quantile(ordered: list[float], q: float) -> float:

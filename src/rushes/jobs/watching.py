@@ -1,23 +1,23 @@
-"""The step that waits: looks at a running job until the far side is done with it.
+"""Looking at a running job, and writing down its end. When to look is `waiting.py`'s affair.
 
-A failed look is never a reason to buy again and never ends a paid job: it is repeated, at a slower pace. Running
-this step a second time costs nothing but a look.
+A failed look is never a reason to buy again and never ends a paid job: it is repeated, at a slower pace. Whoever
+begins to look anew, after a crash, loses nothing but a look.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 
-import anyio
 import sqlalchemy as sa
 
 from rushes.errors import ConfigError, Gone, ProviderError, RequestError, Vanished
 from rushes.jobs import ledger, store
 from rushes.jobs.ledger import JobState, Next
-from rushes.jobs.polling import Pace, next_look_s
+from rushes.jobs.polling import Pace
 from rushes.jobs.services import Case, Services, end_job
-from rushes.providers.base import MODERATION_CODES, Provider
+from rushes.providers.base import MODERATION_CODES, Provider, redacted
+from rushes.telemetry import span
 from rushes.video import Failure, Progress, Status
 
 log = logging.getLogger(__name__)
@@ -28,70 +28,66 @@ LOST_AFTER_S = 120.0
 
 
 @dataclass(slots=True)
-class Hints:
-    """Wakes sleepers: something outside may have changed a job (a cancel wish; later, a provider's webhook)."""
+class Watch:
+    """What a wait remembers between looks. Small: there may be ten thousand."""
 
-    _events: dict[str, anyio.Event] = field(default_factory=dict[str, anyio.Event])
-
-    def give(self, job_id: str) -> None:
-        if event := self._events.get(job_id):
-            event.set()
-
-    async def sleep(self, job_id: str, seconds: float) -> None:
-        """Sleep, but not beyond a hint."""
-        event = self._events[job_id] = anyio.Event()
-        try:
-            with anyio.move_on_after(seconds):
-                await event.wait()
-        finally:
-            self._events.pop(job_id, None)
-
-
-@dataclass(slots=True)
-class _Watch:
-    """What one wait remembers between looks."""
-
+    provider: str  # the name it is configured under
+    model: str
+    since: datetime
     pace: Pace
     missing_since_s: float | None = None
     missing_looks: int = 0
     cancel_asked: bool = False
 
 
-async def watch(s: Services, hints: Hints, turn: Callable[[str], anyio.CapacityLimiter], job_id: str) -> Next:
-    """Wait until the far side is done. Returns DOWNLOAD, or NOTHING if the job ended without a video."""
+async def begin(s: Services, job_id: str) -> Watch | Next:
+    """How a job is to be looked at; or what comes next instead, if nothing of it runs on the far side.
+
+    Raises PutBack if it cannot be looked at from here.
+    """
     case = await s.load(job_id)
     if (step := ledger.next_for(case.job, case.attempts)) is not Next.WAIT:
         return step
-    provider = s.provider_of(case)
+    provider = await s.ready_provider(case)
     fixed_ms = provider.context.section.poll_interval_ms
-    history = await s.db.read(lambda connection: store.durations_s(connection, case.job.model))
-    watched = _Watch(Pace(elapsed_s=0.0, history_s=history, fixed_s=fixed_ms / 1000 if fixed_ms else None))
-    while True:
-        elapsed_s = _elapsed_s(s, case)
-        watched.pace = replace(watched.pace, elapsed_s=elapsed_s)
-        await hints.sleep(job_id, next_look_s(watched.pace))
-        case = await s.load(job_id)
-        if case.job.cancel_requested and not watched.cancel_asked:
-            watched.cancel_asked = True
-            if await _cancel(s, case, provider):
-                return Next.NOTHING
-        async with turn(provider.context.name):
-            progress = await _look(s, case, provider, watched)
-        if progress is None:
-            if _is_lost(watched, elapsed_s, _lost_after_s(case, provider)):
-                await _lose(s, case)
-                return Next.NOTHING
-            continue
-        if progress.status is Status.COMPLETED:
-            await _ended_with_video(s, case, provider, progress)
-            return Next.DOWNLOAD
-        if progress.status is Status.FAILED:
-            await _ended_without_video(s, case, provider, progress)
+    pace = Pace(elapsed_s=_elapsed_s(s, case), fixed_s=fixed_ms / 1000 if fixed_ms else None)
+    return Watch(provider=provider.context.name, model=case.job.model, since=s.now(), pace=pace)
+
+
+async def look(s: Services, job_id: str, watch: Watch) -> Next:
+    """Look once, and write down an end. WAIT: it goes on, and `watch.pace` tells when to look again.
+
+    Raises PutBack if it cannot be looked at from here any more.
+    """
+    case = await s.load(job_id)
+    if (step := ledger.next_for(case.job, case.attempts)) is not Next.WAIT:
+        return step
+    provider = await s.ready_provider(case)
+    elapsed_s = _elapsed_s(s, case)
+    watch.pace = replace(watch.pace, elapsed_s=elapsed_s)
+    if case.job.cancel_requested and not watch.cancel_asked:
+        stopped = await _cancel(s, case, provider)
+        watch.cancel_asked = stopped is not None
+        if stopped:
             return Next.NOTHING
-        await _note_progress(s, case, progress)
+    with span("look", job_id):
+        progress = await _look(s, case, provider, watch)
+    if progress is None:
+        if not _is_lost(watch, elapsed_s, _lost_after_s(case, provider)):
+            return Next.WAIT
+        await _lose(s, case)
+        return Next.NOTHING
+    if progress.status is Status.COMPLETED:
+        await _ended_with_video(s, case, provider, progress)
+        return Next.DOWNLOAD
+    if progress.status is Status.FAILED:
+        await _ended_without_video(s, case, provider, progress)
+        return Next.NOTHING
+    await _note_progress(s, case, progress)
+    return Next.WAIT
 
 
-async def _look(s: Services, case: Case, provider: Provider, watched: _Watch) -> Progress | None:
+async def _look(s: Services, case: Case, provider: Provider, watched: Watch) -> Progress | None:
     """One look; None when it failed."""
     assert case.last.remote is not None
     pace = watched.pace
@@ -127,7 +123,7 @@ def _elapsed_s(s: Services, case: Case) -> float:
     return max(0.0, (s.now() - answered_at).total_seconds())
 
 
-def _is_lost(watched: _Watch, elapsed_s: float, after_s: float) -> bool:
+def _is_lost(watched: Watch, elapsed_s: float, after_s: float) -> bool:
     since = watched.missing_since_s
     return since is not None and watched.missing_looks >= LOST_AFTER_LOOKS and elapsed_s - since >= after_s
 
@@ -182,8 +178,10 @@ def _cost(s: Services, case: Case, provider: Provider, progress: Progress) -> De
 async def _ended_without_video(s: Services, case: Case, provider: Provider, progress: Progress) -> None:
     now = s.now()
     failure = progress.failure or Failure("internal_error", "The provider gave no reason.")
+    failure = failure._replace(message=redacted(failure.message, provider.key))
     cost: Decimal | None = progress.billed_usd if progress.billed_usd is not None else Decimal(0)
-    if failure.code.lower() in MODERATION_CODES and provider.promises.moderated_is_billed:
+    moderated = failure.code.lower() in MODERATION_CODES
+    if progress.billed or (moderated and provider.promises.moderated_is_billed):
         cost = _cost(s, case, provider, progress)
     done = ledger.ended(case.last, cost, now, failure.code)
 
@@ -210,14 +208,18 @@ async def _lose(s: Services, case: Case) -> None:
     await s.db.write(work)
 
 
-async def _cancel(s: Services, case: Case, provider: Provider) -> bool:
-    """Pass the wish on. True if the job is over; False if it goes on, because it cannot be stopped."""
+async def _cancel(s: Services, case: Case, provider: Provider) -> bool | None:
+    """Pass the wish on. True: it is over. False: it cannot be stopped, and goes on. None: it is to be tried again."""
     assert case.last.remote is not None
     try:
         stopped = provider.promises.cancels and await provider.cancel(case.last.remote)
         words = "" if stopped else f"{provider.label} cannot stop it; it will be paid for, and fetched."
     except ProviderError as error:
-        stopped, words = False, f"The wish to cancel did not get through: {error}"
+        words = f"The wish to cancel did not get through: {error}"
+        if error.retryable:
+            await s.set_trouble(case.job, words)
+            return None
+        stopped = False
     now = s.now()
     if not stopped:
         await s.db.write(
