@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rushes.jobs.worker import somebody_works
+from rushes.jobs.presence import somebody_works
 
-TIMEOUT_S = 90.0
+TIMEOUT_S = 150.0  # a bound, for machines that are busy
 
 
 @dataclass(frozen=True)

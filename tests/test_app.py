@@ -137,7 +137,7 @@ async def test_the_whole_wish_fits_the_limit_or_none_of_it_is_bought(
         if fits:
             await app.submit(plan)
         else:
-            with pytest.raises(OverBudget, match="Nothing was sent"):
+            with pytest.raises(OverBudget, match="not bought"):
                 await app.submit(plan)
 
         assert len(await app.jobs.matching(Filter())) == (n if fits else 0)

@@ -16,7 +16,7 @@ from rushes import config
 from rushes.config import Settings
 from rushes.errors import ConfigError, MediaError, RushesError
 from rushes.http import Http
-from rushes.jobs.admission import Admission, Order, check_budget
+from rushes.jobs.admission import Admission, Order, new_run_id
 from rushes.jobs.characters import Characters
 from rushes.jobs.codec import JobOptions
 from rushes.jobs.database import Database
@@ -28,8 +28,9 @@ from rushes.jobs.retention import Retention
 from rushes.jobs.service import Jobs, Snapshot
 from rushes.jobs.services import Services
 from rushes.jobs.shelf import Character
+from rushes.jobs.spend import Spend
 from rushes.jobs.tags import Tags
-from rushes.jobs.worker import Worker, leave_successor, somebody_works
+from rushes.jobs.worker import Worker, leave_successor
 from rushes.media.children import Children
 from rushes.media.inputs import Inputs
 from rushes.media.store import MediaStore
@@ -65,6 +66,9 @@ class App:
         self._reached = reached
         self._stack = AsyncExitStack()
         self._working = False
+        self._work_scope = anyio.CancelScope()
+        self._rested = anyio.Event()
+        self._store_checked = False
 
     @classmethod
     def from_env(cls) -> Self:
@@ -80,7 +84,7 @@ class App:
             self.children = await stack.enter_async_context(
                 Children(limits=settings.limits, environment=settings.environment)
             )
-            self.media = MediaStore(settings.media_url)
+            self.media = MediaStore.of(settings)
             self.inputs = Inputs(self.media, self.children, self.http, settings.limits)
             self.db = await Database.open(settings.database_url)
             stack.callback(self.db.close)
@@ -114,9 +118,10 @@ class App:
             self.lineage = Lineage(services, self.jobs)
             self.characters = Characters(services)
             self.tags = Tags(services)
+            self.spend = Spend(services)
             self.retention = Retention(services, settings.home)
             self.planner = Planner(settings, self.providers, self.inputs, self.jobs, self.lineage, self.characters)
-            self.worker = Worker(services, changes)
+            self.worker = Worker(services, changes, most_jobs=settings.worker.jobs)
             self._stack = stack.pop_all()
         return self
 
@@ -131,9 +136,11 @@ class App:
 
     async def _see_that_work_goes_on(self) -> None:
         """Before leaving open jobs: another process must be there to work on them, or this one stays."""
+        # First: who submits while we still have a place relies on us, and we look after that.
+        await self._rest()
         if not await self.worker.has_open_jobs():
             return
-        if not self.worker.working and somebody_works(self.db.path):
+        if await self.worker.somebody_else_works():
             return
         try:
             await leave_successor(config.to_json(self.settings), self.settings.home / "worker.log")
@@ -147,6 +154,9 @@ class App:
     async def plan(self, wish: Wish, *, ours: Collection[str] = ()) -> Plan:
         """Decide what would be bought, without buying. Raises what is wrong with the wish."""
         self.marks.check()
+        if not self._store_checked:
+            await self.media.check()  # what could not be kept is not bought
+            self._store_checked = True
         return await self.planner.plan(wish, ours=ours)
 
     async def price(self, plan: Plan) -> Decimal | None:
@@ -156,14 +166,11 @@ class App:
         return sum(known, Decimal(0)) if len(known) == len(prices) else None
 
     async def submit(self, plan: Plan) -> list[Admission]:
-        """Admit every job of a plan. Raises OverBudget before any of them if the whole does not fit."""
-        wish = plan.wish
-        if wish.max_cost_usd is not None:
-            check_budget(await self.price(plan), wish.max_cost_usd, wish.allow_unknown_price, plan.dearest)
-        return [await self.jobs.submit(order) for order in self._orders(plan)]
+        """Admit every job of a plan, as one run. Raises OverBudget before any of them if the whole does not fit."""
+        return await self.jobs.submit_all(self._orders(plan))
 
     def _orders(self, plan: Plan) -> list[Order]:
-        wish = plan.wish
+        wish, run = plan.wish, new_run_id()
         return [
             Order(
                 routes=routes,
@@ -172,6 +179,10 @@ class App:
                 cache=self._cache(wish),
                 options=JobOptions(thumbnail=wish.thumbnail, spritesheet=wish.spritesheet),
                 tags=wish.tags,
+                priority=wish.priority,
+                run=run,
+                max_cost_usd=wish.max_cost_usd,
+                allow_unknown_price=wish.allow_unknown_price,
             )
             for slot, routes in enumerate(plan.takes)
         ]
@@ -222,7 +233,22 @@ class App:
         """Work on open jobs in the background as soon as no other process does. Calling it again does nothing."""
         if not self._working:
             self._working = True
-            self._background.start_soon(self.worker.run)
+            self._background.start_soon(self._stand_by)
+
+    async def _stand_by(self) -> None:
+        try:
+            with self._work_scope:
+                await self.worker.run(stand_by=True)
+        finally:
+            self._rested.set()
+
+    async def _rest(self) -> None:
+        """Give up the work of `work()`; it may be called again."""
+        if self._working:
+            self._work_scope.cancel()
+            await self._rested.wait()
+            self._working, self._rested = False, anyio.Event()
+            self._work_scope = anyio.CancelScope()
 
 
 class _Background:
@@ -287,6 +313,8 @@ def generate(
     extra: dict[str, JSON] | None = None,
     cache: str | None = None,
     max_cost_usd: Decimal | str | None = None,
+    allow_unknown_price: bool = False,
+    priority: int = 0,
     download_thumbnail: bool = True,
     download_spritesheet: bool = True,
     timeout_s: float | None = None,
@@ -323,6 +351,8 @@ def generate(
         extra=extra or {},
         cache=cache,
         max_cost_usd=None if max_cost_usd is None else Decimal(max_cost_usd),
+        allow_unknown_price=allow_unknown_price,
+        priority=priority,
         thumbnail=download_thumbnail,
         spritesheet=download_spritesheet,
     )

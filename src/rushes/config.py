@@ -8,7 +8,7 @@ line or traceback shows them by accident.
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -34,13 +34,16 @@ M = TypeVar("M", bound=BaseModel)
 CONFIG_NAME = "rushes.toml"
 WITH_SECRETS = "with secrets"
 DEFAULT_ORDER = ("openai", "azure", "zai")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("lines", "json")
 
 VARIABLES: Mapping[str, str] = {
     "RUSHES_HOME": "folder for the database, the videos and the worker's lock",
     "RUSHES_CONFIG": "the rushes.toml to read; default: the working folder's, else the one in RUSHES_HOME",
-    "RUSHES_DATABASE_URL": "sqlite:///FILE; default: rushes.db in RUSHES_HOME",
-    "RUSHES_MEDIA_URL": "folder for videos and inputs; default: media in RUSHES_HOME",
+    "RUSHES_DATABASE_URL": "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; default: rushes.db in RUSHES_HOME",
+    "RUSHES_MEDIA_URL": "folder for videos and inputs, or s3://, gs://, az:// and a bucket; default: RUSHES_HOME/media",
     "RUSHES_LOG_LEVEL": "debug, info, warning or error",
+    "RUSHES_LOG_FORMAT": "lines for people, or json for machines",
     "RUSHES_MODEL": "the model to use when none is named",
     "RUSHES_CA_FILE": "certificates to trust instead of the system's",
 }
@@ -68,6 +71,9 @@ class ProviderSettings(BaseModel):
     max_poll_time_ms: Annotated[int, Field(ge=1000)] | None = None
     create_timeout_s: Annotated[float, Field(gt=0)] | None = None
     usd_per_second: Annotated[Decimal, Field(ge=0)] | None = None
+    max_jobs: Annotated[int, Field(ge=1)] | None = None  # at once, over all workers
+    requests_per_second: Annotated[float, Field(gt=0)] | None = None
+    budget_per_day_usd: Annotated[Decimal, Field(ge=0)] | None = None
     on_unknown: Literal["ask", "repay"] = "ask"
 
     @field_serializer("api_key")
@@ -106,6 +112,18 @@ class LimitSettings(Written):
     video_mb: Annotated[float, Field(gt=0)] = 4096
 
 
+class BudgetSettings(Written):
+    """`[budget]`: what all jobs together may cost. A provider's own is in its section."""
+
+    per_day_usd: Annotated[Decimal, Field(ge=0)] | None = None  # a day is one of UTC
+    unknown_price_hold_usd: Annotated[Decimal, Field(gt=0)] | None = None
+    """Held for a job whose price is unknown; without it such a job is refused wherever a limit applies."""
+
+
+class WorkerSettings(Written):
+    jobs: Annotated[int, Field(ge=1)] = 10_000  # how many one worker takes on at a time
+
+
 class ProvenanceSettings(Written):
     """`[provenance]`: the manifests that mark videos as made by a machine. Paths are relative to the file."""
 
@@ -127,10 +145,13 @@ class ConfigFile(Written):
     network: NetworkSettings = NetworkSettings()
     limits: LimitSettings = LimitSettings()
     provenance: ProvenanceSettings = ProvenanceSettings()
+    budget: BudgetSettings = BudgetSettings()
+    worker: WorkerSettings = WorkerSettings()
     home: str | None = None
     database_url: str | None = None
     media_url: str | None = None
     log_level: str | None = None
+    log_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +162,7 @@ class Settings:
     database_url: str
     media_url: str
     log_level: str = "warning"
+    log_format: str = "lines"
     defaults: Defaults = field(default_factory=Defaults)
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
     aliases: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict[str, str | tuple[str, ...]])
@@ -149,6 +171,8 @@ class Settings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     provenance: ProvenanceSettings = field(default_factory=ProvenanceSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     config_path: Path | None = None
 
@@ -173,7 +197,7 @@ def load(
 ) -> Settings:
     """Read the settings: overrides, then the environment, then `.env`, then `rushes.toml`, then defaults.
 
-    `overrides` take the names of the file's top level (`home`, `database_url`, `media_url`, `log_level`).
+    `overrides` take the names of the file's top level (`home`, `database_url`, `media_url`, `log_level`, `log_format`).
     Raises ConfigError with the file and the name that is wrong.
     """
     folder = folder or Path.cwd()
@@ -197,11 +221,15 @@ def load(
         from_env = next((env[v] for v in variables if env.get(v)), None)
         return overrides.get(name) or from_env or getattr(written, name) or default
 
+    log_level = choose("log_level", "RUSHES_LOG_LEVEL", "LOG_LEVEL", default="warning")
+    log_format = choose("log_format", "RUSHES_LOG_FORMAT", default="lines")
+
     return Settings(
         home=home,
         database_url=choose("database_url", "RUSHES_DATABASE_URL", default=f"sqlite:///{home / 'rushes.db'}"),
         media_url=choose("media_url", "RUSHES_MEDIA_URL", default=str(home / "media")),
-        log_level=_log_level(choose("log_level", "RUSHES_LOG_LEVEL", "LOG_LEVEL", default="warning")),
+        log_level=_one_of("log level", LOG_LEVELS, log_level),
+        log_format=_one_of("log format", LOG_FORMATS, log_format),
         defaults=defaults,
         providers=written.providers,
         aliases=written.aliases,
@@ -209,6 +237,8 @@ def load(
         network=network,
         limits=written.limits,
         provenance=written.provenance,
+        budget=written.budget,
+        worker=written.worker,
         environment=env,
         config_path=path,
     )
@@ -299,8 +329,7 @@ def _read_config(path: Path) -> ConfigFile:
     return read_written(ConfigFile, data, str(path))
 
 
-def _log_level(text: str) -> str:
-    levels = ("debug", "info", "warning", "error")
-    if text.lower() not in levels:
-        raise ConfigError(f"{text!r} is not a log level. Use one of: {', '.join(levels)}.")
+def _one_of(what: str, known: Sequence[str], text: str) -> str:
+    if text.lower() not in known:
+        raise ConfigError(f"{text!r} is not a {what}. Use one of: {', '.join(known)}.")
     return text.lower()

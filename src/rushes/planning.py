@@ -20,7 +20,7 @@ from rushes.providers.base import Provider
 from rushes.providers.catalog import Model
 from rushes.providers.prepare import Fit, Misfit, Prepared, prepare
 from rushes.providers.registry import Choice, Registry
-from rushes.video import JSON, Crop, MediaRef, ModelId, Reference, Size, SourceKind, SourceVideo, VideoRequest
+from rushes.video import JSON, Crop, MediaRef, Reference, Size, SourceKind, SourceVideo, VideoRequest
 
 Picture = MediaRef | bytes | str | Path
 """A picture in any form that is understood: bytes, a path, `file://`, an https URL, a data URI, raw base64."""
@@ -73,6 +73,7 @@ class Wish:
     thumbnail: bool = True
     spritesheet: bool = True
     tags: tuple[str, ...] = ()
+    priority: int = 0  # jobs of a higher one are taken first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +84,6 @@ class Plan:
     takes: tuple[tuple[Prepared, ...], ...]
     wish: Wish
     notes: tuple[str, ...] = ()
-
-    @property
-    def dearest(self) -> ModelId:
-        """The model that a limit is about: one whose price nobody knows, else the dearest."""
-        routes = self.takes[0]
-        unknown = [route for route in routes if route.estimate_usd is None]
-        return (unknown or sorted(routes, key=lambda route: route.estimate_usd or 0, reverse=True))[0].request.model
 
     @property
     def prepared(self) -> tuple[Prepared, ...]:
@@ -251,13 +245,15 @@ class Planner:
             seconds=origin.seconds,
             extensions=origin.extensions,
         )
-        takes_files = kind in model.source_files and origin.video.path is not None
+        takes_files = kind in model.source_files
         if at_home and not (takes_files and origin.expired(self._jobs.now())):
             return replace(source, remote_id=origin.remote_id, account=origin.account)
-        if not takes_files:
+        file = await self._lineage.file(origin) if takes_files else None
+        if file is None and at_home:
+            return replace(source, remote_id=origin.remote_id, account=origin.account)
+        if file is None:
             raise Unsupported(self._cannot_take(kind, origin, model, provider))
-        assert origin.video.path is not None
-        media = await self._inputs.add(origin.video.path, clips=True)
+        media = await self._inputs.add(file, clips=True)
         return replace(source, media=media, size=media.size, seconds=max(1, round(media.seconds or origin.seconds)))
 
     def _cannot_take(self, kind: SourceKind, origin: Origin, model: Model, provider: Provider) -> str:

@@ -212,6 +212,7 @@ class Progress:
     poll_after_s: float | None = None  # the provider's own wish for the next look
     expires_at: datetime | None = None  # when the result can no longer be fetched
     billed_usd: Decimal | None = None  # what the provider says it charged; None: it does not say
+    billed: bool = False  # a failure that costs what success would have: it says it is done, and has nothing to show
     seconds: int | None = None  # length really made, where the provider tells
     size: Size | None = None
 
@@ -256,6 +257,8 @@ class Video:
         """Copy the video to `path` and return it. Raises FileNotFoundError when the stored file is gone."""
         import shutil
 
+        if self.path is None and not self.url.startswith("file:"):
+            raise FileNotFoundError(f"{self.id} lies in a bucket, at {self.url}: rushes videos export {self.id} {path}")
         if self.path is None or not self.path.is_file():
             raise FileNotFoundError(f"The file of {self.id} is no longer in the library.")
         target = Path(path).expanduser()

@@ -16,7 +16,7 @@ from rushes.testing.crash import POINTS
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 
 WITHOUT_TROUBLE = tuple(point for point in POINTS if point != "job.admitted")  # that one is the submitter's
 WITHOUT_MONEY = ("cache.hit", "gc.marked")  # tried in test_retention.py

@@ -6,6 +6,7 @@ import pytest
 
 from rushes.jobs.answers import (
     LONGEST_WAIT_S,
+    RATE_LIMITED_PATIENCE_S,
     RATE_LIMITED_TRIES,
     RESUBMITS,
     UNREACHABLE_TRIES,
@@ -21,7 +22,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OURS, OTHER = RemoteJob(id="video_ours"), RemoteJob(id="video_other")
 
 
-def refusals(*codes: str) -> list[Attempt]:
+def refusals(*codes: str, apart: timedelta = timedelta(0)) -> list[Attempt]:
     return [
         Attempt(
             job_id="video_1",
@@ -32,7 +33,7 @@ def refusals(*codes: str) -> list[Attempt]:
             state=AttemptState.REFUSED,
             key=f"video_1-{n}",
             request_hash="h",
-            intent_at=NOW,
+            intent_at=NOW + n * apart,
             error_code=code,
             error=f"words of {code}",
         )
@@ -51,7 +52,7 @@ LIMITED, DOWN, ABSENT = "rate_limit_exceeded", "provider_unreachable", "never_ac
         ([LIMITED], 0.1, 1.0),
         ([LIMITED], 1e6, 3600.0),  # nobody is asked to believe in a wait of days
         ([LIMITED] * 3, None, 4.0),
-        ([LIMITED] * (RATE_LIMITED_TRIES - 1), None, LONGEST_WAIT_S),
+        ([LIMITED] * RATE_LIMITED_TRIES, None, LONGEST_WAIT_S),  # as often in half an hour says nothing
         ([DOWN], None, 1.0),
         ([DOWN] * (UNREACHABLE_TRIES - 1), None, 8.0),
         ([ABSENT], None, 0.0),
@@ -63,6 +64,14 @@ def test_what_passes_by_itself_is_tried_again(codes: list[str], retry_after_s: f
     assert after_refusal(refusals(*codes), retry_after_s) == TryAgain(wait_s)
 
 
+def test_a_job_that_finds_no_room_for_hours_is_given_up() -> None:
+    apart = timedelta(seconds=1 + RATE_LIMITED_PATIENCE_S // (RATE_LIMITED_TRIES - 1))
+    met = refusals(*[LIMITED] * RATE_LIMITED_TRIES, apart=apart)
+
+    assert isinstance(after_refusal(met, None), GiveUp)
+    assert isinstance(after_refusal(met[1:], None), TryAgain)
+
+
 @pytest.mark.parametrize(
     "codes",
     [
@@ -71,7 +80,6 @@ def test_what_passes_by_itself_is_tried_again(codes: list[str], retry_after_s: f
         ["insufficient_quota"],
         ["gone"],
         ["moderation_blocked"],
-        [LIMITED] * RATE_LIMITED_TRIES,
         [DOWN] * UNREACHABLE_TRIES,
         [ABSENT] * RESUBMITS,
         [LIMITED, "rejected"],

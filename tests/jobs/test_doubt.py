@@ -11,11 +11,13 @@ from rushes.errors import Conflict, JobFailed, NeedsAttention
 from rushes.jobs.admission import Order
 from rushes.jobs.ledger import AttemptState, JobState, Next
 from rushes.jobs.reconcile import UNASKED_REPAYS
+from rushes.jobs.services import NOT_READY_S
+from rushes.jobs.submission import submit
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault, Trouble
 from rushes.video import ModelId, Size, Status
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 
 ACCEPTED = {
     "a 500": Fault.status(500, accepted=True),
@@ -186,7 +188,7 @@ async def test_doubt_waits_for_a_key_that_is_missing(opened: Open, fake: FakeOpe
         with anyio.move_on_after(0.5):
             await keyless.carry_out(job_id)
         waiting = await keyless.job(job_id)
-    async with opened() as shop:
+    async with opened(clock=Clock.ahead(NOT_READY_S + 1)) as shop:
         await shop.carry_out(job_id)
 
         assert "OPENAI_API_KEY" in (waiting.trouble or "")
@@ -199,10 +201,10 @@ async def test_where_a_key_is_honoured_the_same_create_is_repeated(opened: Open)
         draft = shop.prepared(model=ModelId("draft", "animatic"), size=Size(320, 180), extra={"latency_s": 60})
         job_id = (await shop.jobs.submit(Order(routes=(draft,), asked_model="draft"))).job_id
         with pytest.raises(Crash):
-            await shop.steps.submit(job_id)
+            await submit(shop.services, job_id)
 
     async with opened() as shop:
-        step = await shop.steps.submit(job_id)
+        step = await submit(shop.services, job_id)
 
         [attempt] = await shop.attempts(job_id)
         assert step is Next.WAIT
@@ -237,7 +239,7 @@ async def test_a_job_in_need_keeps_its_hold_and_its_place(patient: Patient, fake
 
         hold = await shop.hold(job_id)
         assert hold is not None
-        assert hold["state"] == "held"
+        assert (hold["held_usd"], hold["settled_usd"]) == (Decimal("0.40"), 0)
         assert (again.job_id, again.joined) == (job_id, True)
 
 

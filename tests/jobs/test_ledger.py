@@ -77,6 +77,7 @@ class Life(RuleBasedStateMachine):
     def admitted(self) -> None:
         self.job = job()
         self.attempts: list[Attempt] = []
+        self.before: list[Attempt] = []
         self.now = NOW
         self.seen = [self.job.public_status(self.now)]
         self.ended_as: Job | None = None
@@ -178,6 +179,44 @@ class Life(RuleBasedStateMachine):
         if self._last_is(AttemptState.INTENT):
             self.attempts[-1] = ledger.refused(self.attempts[-1], "cancelled", "not sent", self.now)
         self._move(JobState.CANCELLED)
+
+    @precondition(lambda self: bool(self.attempts))
+    @rule(
+        n=st.integers(0, 9),
+        answer=st.sampled_from(["accepted", "refused", "doubt", "ended", "lost", "sent"]),
+    )
+    def an_answer_comes_late_or_again(self, n: int, answer: str) -> None:
+        """Of any attempt, whatever the job does by now: it is taken where the table allows it, or changes nothing."""
+        place = n % len(self.attempts)
+        attempt = self.attempts[place]
+        answers = {
+            "accepted": lambda: ledger.accepted(attempt, attempt.remote or RemoteJob(id=f"late{place}"), self.now),
+            "refused": lambda: ledger.refused(attempt, "rate_limit_exceeded", "late", self.now),
+            "doubt": lambda: ledger.in_doubt(attempt, "provider_unavailable", "late"),
+            "ended": lambda: ledger.ended(attempt, attempt.cost_usd or Decimal("0.40"), self.now),
+            "lost": lambda: ledger.lost(attempt, "late", self.now),
+            "sent": lambda: ledger.about_to_send(attempt, "openai@host#1", self.now),
+        }
+        try:
+            answered = answers[answer]()
+        except IllegalMove:
+            return
+        if attempt.repaid:
+            self.attempts[place] = answered  # beside it the job goes on: only the books change
+        else:
+            assert answered.state is attempt.state or answered.state in ATTEMPT_MOVES[attempt.state]
+
+    @invariant()
+    def what_an_attempt_came_to_is_never_taken_back(self) -> None:
+        for before, after in zip(self.before, self.attempts, strict=False):
+            if before.state in (AttemptState.REFUSED, AttemptState.ENDED, AttemptState.LOST):
+                assert after.state is before.state
+            if before.remote is not None:
+                assert after.remote is not None
+                assert after.state is not AttemptState.REFUSED
+            assert after.repaid or not before.repaid
+        assert len(self.attempts) >= len(self.before)
+        self.before = list(self.attempts)
 
     @invariant()
     def each_attempt_but_the_last_was_refused_or_repaid(self) -> None:

@@ -246,7 +246,7 @@ async def test_inputs_go_when_no_job_and_no_character_needs_them(shop: Workshop,
         Image.new("RGB", (1280, 720), colour).save(tmp_path / f"{colour}.png")
         refs.append(await shop.inputs.add(tmp_path / f"{colour}.png"))
     framed, clip, unused = refs
-    paths = [shop.inputs.path(ref) for ref in refs]
+    paths = [await shop.inputs.path(ref) for ref in refs]
     job_id = await shop.made(first_frame=framed)
     character = Character(
         id="char_1",
@@ -274,7 +274,7 @@ async def test_inputs_go_when_no_job_and_no_character_needs_them(shop: Workshop,
 async def test_a_picture_that_is_given_again_counts_as_new(shop: Workshop, tmp_path: Path) -> None:
     await shop.made()
     Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
-    path = shop.inputs.path(await shop.inputs.add(tmp_path / "red.png"))
+    path = await shop.inputs.path(await shop.inputs.add(tmp_path / "red.png"))
     age(path, timedelta(days=3))
 
     await shop.inputs.add(tmp_path / "red.png")
@@ -458,6 +458,7 @@ async def test_usage_counts_every_file_once(shop: Workshop) -> None:
     assert (kinds[Kind.VIDEO].files, kinds[Kind.VIDEO].size_bytes) == (1, video.size_bytes)
     assert kinds[Kind.PICTURE].files + kinds[Kind.MANIFEST].files == len(await shop.assets(job_id))
     assert (kinds[Kind.SPOOL].files, kinds[Kind.SPOOL].size_bytes) == (1, 100)
+    assert shop.db.path is not None
     assert kinds[Kind.DATABASE].size_bytes >= shop.db.path.stat().st_size
     assert (usage.models["openai:video:sora-2"].files, usage.orphan_bytes) == (1, 100)
     assert all(free > 0 for free in usage.free_bytes.values())

@@ -8,8 +8,9 @@ import anyio
 import pytest
 from workshop import Open, Workshop
 
-from rushes.errors import Conflict, JobFailed, MissingKey, NotFound, OverBudget, TimedOut
-from rushes.jobs.admission import Order, admit, check_budget
+from rushes.errors import Conflict, JobFailed, MissingKey, NotFound, TimedOut
+from rushes.jobs.admission import Order, admit
+from rushes.jobs.budget import Bid
 from rushes.jobs.codec import JobOptions
 from rushes.jobs.ledger import JobState
 from rushes.jobs.service import Snapshot
@@ -17,9 +18,9 @@ from rushes.jobs.store import Filter
 from rushes.providers.base import Variant
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault, Trouble
-from rushes.video import ModelId, Size, SourceKind, SourceVideo, Video
+from rushes.video import Size, SourceKind, SourceVideo, Video
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 
 
 async def price(shop: Workshop, cache: str = "use") -> Decimal | None:
@@ -394,6 +395,7 @@ async def test_a_thumbnail_is_made_here_when_there_is_none(shop: Workshop) -> No
     path = await shop.library.picture(video, Variant.THUMBNAIL)
 
     [again] = await shop.jobs.videos(video.job_id)
+    assert path is not None
     assert path.read_bytes()[8:12] == b"WEBP"
     assert again.thumbnail == path
     assert (await shop.assets(video.id))["thumbnail"].made_by == "us"
@@ -414,22 +416,6 @@ async def test_a_video_is_found_and_exported(shop: Workshop) -> None:
     assert await shop.library.matching(search="dog") == []
 
 
-@pytest.mark.parametrize(
-    ("price", "allow_unknown", "fits"),
-    [("0.80", False, True), ("1.00", False, True), ("1.01", False, False), (None, False, False), (None, True, True)],
-)
-def test_a_price_fits_a_limit_or_is_refused_before_anything_is_sent(
-    price: str | None, allow_unknown: bool, fits: bool
-) -> None:
-    usd = None if price is None else Decimal(price)
-
-    if fits:
-        check_budget(usd, Decimal(1), allow_unknown, ModelId("openai", "sora-2"))
-    else:
-        with pytest.raises(OverBudget):
-            check_budget(usd, Decimal(1), allow_unknown, ModelId("openai", "sora-2"))
-
-
 async def test_an_equal_job_that_finishes_between_the_look_and_the_admission_is_not_bought_again(
     shop: Workshop,
 ) -> None:
@@ -439,7 +425,9 @@ async def test_an_equal_job_that_finishes_between_the_look_and_the_admission_is_
 
     order = Order(routes=(shop.prepared(),), asked_model="sora-2")
     admitted = await shop.db.write(
-        lambda connection: admit(connection, order, job, [job.id], [job.fingerprint], looked_at=frozenset())
+        lambda connection: admit(
+            connection, order, job, [job.id], [job.fingerprint], frozenset(), Bid(model=job.model, usd=Decimal(1))
+        )
     )
 
     assert admitted is None

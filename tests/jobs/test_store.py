@@ -1,13 +1,15 @@
-"""Every question asked of the database, on a real file."""
+"""Every question asked of the database, on a real file and a real server."""
 
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -17,18 +19,17 @@ from rushes.jobs.database import Database
 from rushes.jobs.ledger import OPEN_JOB_STATES, Attempt, AttemptState, Job, JobState
 from rushes.jobs.shelf import AssetRow, VideoRow
 from rushes.jobs.store import Filter
-from rushes.jobs.tables import holds
 from rushes.providers.base import RemoteJob
 from rushes.video import Failure, Size
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    db = await Database.open(f"sqlite:///{tmp_path / 'rushes.db'}")
+async def db(database_url: str) -> AsyncIterator[Database]:
+    db = await Database.open(database_url)
     yield db
     db.close()
 
@@ -235,7 +236,7 @@ async def test_finished_equal_jobs_come_newest_first(db: Database) -> None:
 
 async def test_an_attempt_comes_back_as_it_was_saved(db: Database) -> None:
     await admit(db, job())
-    first = attempt(job())
+    first = attempt(job(), state=AttemptState.CREATED)
     await add(db, first)
     remote = RemoteJob(id="r/1=", expires_at=NOW, data={"deep": {"list": [1, "two", None]}})
     full = replace(
@@ -305,7 +306,7 @@ async def test_durations_are_those_of_the_newest_good_attempts_of_a_model(db: Da
     assert await db.read(lambda connection: store.durations_s(connection, job().model, 1)) == [200.0]
 
 
-# -- videos, assets, holds, events -----------------------------------------------------------------
+# -- videos, assets, events ------------------------------------------------------------------------
 
 
 async def test_a_video_comes_back_as_it_was_saved(db: Database) -> None:
@@ -373,18 +374,6 @@ async def test_an_asset_is_saved_once_for_each_variant(db: Database) -> None:
     assert await db.read(lambda connection: shelf.assets_of(connection, job().id)) == {"thumbnail": second}
 
 
-@pytest.mark.parametrize(("cost", "state"), [("0.40", "settled"), (None, "settled"), ("0", "released")])
-async def test_a_hold_is_settled_or_released(cost: str | None, state: str, db: Database) -> None:
-    usd = None if cost is None else Decimal(cost)
-    await admit(db, job())
-    await db.write(lambda connection: store.insert_hold(connection, job().id, Decimal("0.80"), NOW))
-
-    await db.write(lambda connection: store.settle_hold(connection, job().id, usd, NOW))
-
-    row = await db.read(lambda connection: connection.execute(sa.select(holds)).one())
-    assert (row.held_usd, row.settled_usd, row.state) == (Decimal("0.80"), usd, state)
-
-
 async def test_events_of_all_jobs_have_one_growing_sequence(db: Database) -> None:
     for n in range(6):
         await db.write(lambda connection, n=n: store.insert_event(connection, f"video_{n % 2}", "noted", NOW, n=n))
@@ -413,3 +402,26 @@ async def test_the_id_of_an_event_is_never_used_again(db: Database) -> None:
 
     [event] = await db.read(lambda connection: store.events_after(connection, 0))
     assert event.id == 2
+
+
+async def test_what_one_read_sees_belongs_to_one_moment(db: Database) -> None:
+    looked, written = threading.Event(), threading.Event()
+
+    def read(connection: sa.Connection) -> tuple[int, int]:
+        first = store.last_event(connection)
+        looked.set()
+        assert written.wait(10)
+        return first, store.last_event(connection)
+
+    async def write() -> None:
+        await anyio.to_thread.run_sync(looked.wait, 10)
+        await db.write(lambda connection: store.insert_event(connection, job().id, "noted", NOW))
+        written.set()
+
+    seen: list[tuple[int, int]] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write)
+        seen.append(await db.read(read))
+
+    assert seen == [(0, 0)]
+    assert await db.read(store.last_event) == 1

@@ -15,7 +15,7 @@ from rushes.app import App
 from rushes.config import Settings
 from rushes.errors import RushesError
 from rushes.jobs.ledger import AttemptState, JobState
-from rushes.jobs.worker import somebody_works
+from rushes.jobs.presence import somebody_works
 from rushes.planning import Wish
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault
@@ -42,6 +42,12 @@ async def an_app(settings: Settings, *, leave_worker: bool = False) -> AsyncGene
 async def submitted(app: App, prompt: str = "A cat") -> str:
     [admission] = await app.submit(await app.plan(wish(prompt)))
     return admission.job_id
+
+
+def at_work(app: App) -> bool:
+    """Whether a process works on the app's file."""
+    assert app.db.path is not None
+    return somebody_works(app.db.path)
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
@@ -114,7 +120,7 @@ async def test_a_worker_ends_when_nothing_is_left_to_do(settings: Settings, fake
         await app.worker.run(until_idle=True)
 
         assert [(await app.jobs.get(job_id)).state for job_id in ids] == [JobState.COMPLETED] * 3
-        assert not somebody_works(app.db.path)
+        assert not at_work(app)
     assert fake.book.charged == 3
 
 
@@ -123,7 +129,7 @@ async def test_a_worker_waits_for_its_turn_while_another_works(settings: Setting
         first.work()
 
         async def works() -> bool:
-            return somebody_works(first.db.path)
+            return at_work(first)
 
         await until(works)
         with anyio.move_on_after(0.6) as waiting:
@@ -152,7 +158,7 @@ async def test_one_process_works_on_one_home_only(settings: Settings, tmp_path: 
             with pytest.raises(RushesError, match="Another App of this process"):
                 await second.worker.run()
 
-            assert not somebody_works(second.db.path)
+            assert not at_work(second)
 
 
 async def test_an_app_that_cannot_work_says_so_instead_of_waiting_forever(
@@ -254,7 +260,7 @@ async def test_an_app_that_leaves_an_open_job_leaves_a_worker_that_finishes_it(
 
         assert video.path is not None
         assert not watcher.worker.working
-        assert not somebody_works(watcher.db.path)
+        assert not at_work(watcher)
     assert fake.book.creates == 1
 
 

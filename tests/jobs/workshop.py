@@ -1,5 +1,6 @@
 """The parts of the jobs layer over one home and one fake, put together as `App` does, without an engine."""
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,12 +21,14 @@ from rushes.jobs.events import Changes
 from rushes.jobs.ledger import Attempt, Job, Next
 from rushes.jobs.library import Library
 from rushes.jobs.marks import Marks
+from rushes.jobs.polling import next_look_s
 from rushes.jobs.service import Jobs
-from rushes.jobs.services import Case, Services
+from rushes.jobs.services import Case, PutBack, Services
 from rushes.jobs.shelf import AssetRow, VideoRow
 from rushes.jobs.store import Event
 from rushes.jobs.tables import holds
-from rushes.jobs.watching import Hints
+from rushes.jobs.waiting import Waiting
+from rushes.jobs.watching import begin, look
 from rushes.jobs.worker import JobSteps
 from rushes.media.children import Children
 from rushes.media.inputs import Inputs
@@ -41,26 +44,57 @@ PATIENCE_S = 20.0
 
 
 class Clock:
-    """The real time, moved on at will."""
+    """The real time, moved on at will, or going so many times as fast."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, speed: int = 1) -> None:
         self._moved = timedelta(0)
+        self._began = datetime.now(UTC)
+        self._speed = speed
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self._moved
+        return self._began + self._speed * (datetime.now(UTC) - self._began) + self._moved
 
     def move(self, by: timedelta) -> None:
         self._moved += by
 
+    @classmethod
+    def ahead(cls, seconds: float) -> "Clock":
+        """One that goes so much ahead: what was put back for less than that has its time come."""
+        clock = cls()
+        clock.move(timedelta(seconds=seconds))
+        return clock
 
-async def carried_out(steps: JobSteps, job_id: str) -> Next:
-    """The steps of a job in the engine's order, without the engine."""
-    step = await steps.submit(job_id)
-    if step is Next.WAIT:
-        step = await steps.watch(job_id)
-    if step is Next.DOWNLOAD:
-        step = await steps.deliver(job_id)
+
+async def carried_out(services: Services, job_id: str, *, longest_pause_s: float = math.inf) -> Next:
+    """The steps of a job, one after another, without the engine and without anybody who keeps the time of many."""
+    steps = JobSteps(services, Waiting(services, _nobody_waits))
+    while True:
+        step = await steps.submit(job_id)
+        if step is Next.WAIT:
+            step = await _waited(services, job_id, longest_pause_s)
+        if step is Next.DOWNLOAD:
+            step = await steps.deliver(job_id)
+        if step is not Next.LATER:
+            return step
+        await anyio.sleep(0.02)  # put back: taken on again as soon as its time has come
+
+
+async def _waited(services: Services, job_id: str, longest_pause_s: float) -> Next:
+    try:
+        begun = await begin(services, job_id)
+        if isinstance(begun, Next):
+            return begun
+        step = Next.WAIT
+        while step is Next.WAIT:
+            await anyio.sleep(min(next_look_s(begun.pace), longest_pause_s))
+            step = await look(services, job_id, begun)
+    except PutBack:
+        return Next.LATER
     return step
+
+
+async def _nobody_waits(job_id: str, step: Next) -> None:
+    raise AssertionError("these tests park nothing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +102,6 @@ class Workshop:
     services: Services
     jobs: Jobs
     library: Library
-    steps: JobSteps
-    hints: Hints
     inputs: Inputs
 
     @property
@@ -99,20 +131,12 @@ class Workshop:
     async def carry_out(self, job_id: str) -> None:
         """Run the steps of a job until nothing is left to do without a person."""
         with anyio.fail_after(PATIENCE_S):
-            await carried_out(self.steps, job_id)
+            await carried_out(self.services, job_id)
 
     async def carry_out_in_a_hurry(self, job_id: str) -> None:
-        """The same, woken again and again: no back-off between two looks is waited out."""
-        async with anyio.create_task_group() as tasks:
-
-            async def wake() -> None:
-                while True:
-                    self.hints.give(job_id)
-                    await anyio.sleep(0.02)
-
-            tasks.start_soon(wake)
-            await self.carry_out(job_id)
-            tasks.cancel_scope.cancel()
+        """The same, but no back-off between two looks is waited out."""
+        with anyio.fail_after(PATIENCE_S):
+            await carried_out(self.services, job_id, longest_pause_s=0.02)
 
     async def made(self, prompt: str = "A cat", **changes: Any) -> str:
         """Submit a job and carry it out."""
@@ -177,7 +201,10 @@ def settings_for(
     openai = ProviderSettings.model_validate({"poll_interval_ms": 50, "create_timeout_s": 1.0, **section})
     beside = {
         name: ProviderSettings.model_validate(
-            {"kind": "openai", "base_url": other.base_url, "api_key": other.api_key, "poll_interval_ms": 50}
+            {
+                **home.provider(name).model_dump(exclude_unset=True),
+                **{"kind": "openai", "base_url": other.base_url, "api_key": other.api_key, "poll_interval_ms": 50},
+            }
         )
         for name, other in (others or {}).items()
     }
@@ -203,7 +230,7 @@ async def opened(
     spool: Path = settings.home / "spool"
     spool.mkdir(exist_ok=True)
     http = Http(settings)
-    media = MediaStore(settings.media_url)
+    media = MediaStore.of(settings)
     inputs = Inputs(media, children, http, settings.limits)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(http.aclose)
@@ -235,13 +262,10 @@ async def opened(
         await running.__aenter__()
         stack.push_async_callback(running.__aexit__, None, None, None)
         jobs = Jobs(services, changes)
-        hints = Hints()
         yield Workshop(
             services=services,
             jobs=jobs,
             library=Library(services, jobs),
-            steps=JobSteps(services, hints),
-            hints=hints,
             inputs=inputs,
         )
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -27,7 +27,7 @@ from rushes.errors import (
     Rejected,
     RequestError,
     RushesError,
-    StoreFull,
+    StoreTrouble,
     Vanished,
 )
 from rushes.http import Body
@@ -42,7 +42,8 @@ from rushes.media.disk import digest
 from rushes.media.fetch import fetch_small
 from rushes.media.probe import Probe
 from rushes.media.store import MANIFEST, SPRITESHEET, THUMBNAIL, video_key, video_prefix
-from rushes.providers.base import Asset, Provider, Variant
+from rushes.providers.base import Asset, Provider, RemoteJob, Variant
+from rushes.telemetry import span
 from rushes.video import Adjustment, Failure, Status, new_video_id
 
 log = logging.getLogger(__name__)
@@ -50,11 +51,13 @@ log = logging.getLogger(__name__)
 EXPIRED_ROUNDS = 6
 """How often links are renewed by a look before the result counts as out of reach."""
 BAD_FILE_ROUNDS = 4
+PATIENCE_S = 600.0
+"""Neither fewer rounds nor a shorter time ends a paid job whose result may still be had."""
 CRASH_ROUNDS = 30
 NO_EXPIRY_S = 48 * 3600.0
 AFTER_EXPIRY_S = 600.0
 LONGEST_PAUSE_S = 60.0
-DISK_PAUSE_S = 15.0
+STORE_PAUSE_S = 15.0
 EXTRA_TIMEOUT_S = 30.0
 EXTRA_MAX_BYTES = 32 << 20
 MIMES = {Variant.THUMBNAIL: "image/webp", Variant.SPRITESHEET: "image/jpeg"}
@@ -64,6 +67,7 @@ MIMES = {Variant.THUMBNAIL: "image/webp", Variant.SPRITESHEET: "image/jpeg"}
 class _Trouble:
     """What went wrong so far in one delivery, to know when to stop."""
 
+    since: datetime
     rounds: int = 0
     expired: int = 0
     bad_files: int = 0
@@ -72,12 +76,12 @@ class _Trouble:
 
 async def deliver(s: Services, job_id: str) -> Next:
     """Fetch what was paid for and complete the job. Always returns NOTHING: the job is final."""
-    trouble = _Trouble()
+    trouble = _Trouble(since=s.now())
     while True:
         case = await s.load(job_id)
         if ledger.next_for(case.job, case.attempts) is not Next.DOWNLOAD:
             return Next.NOTHING
-        provider = s.provider_of(case)
+        provider = await s.ready_provider(case)
         try:
             found = await _fetch_all(s, case, provider)
             await _finish(s, case, found)
@@ -97,20 +101,39 @@ async def deliver(s: Services, job_id: str) -> Next:
 async def _fetch_all(s: Services, case: Case, provider: Provider) -> "_Found":
     """Every video of the job, checked and published, and the provider's own pictures of them."""
     assert case.last.remote is not None
-    assets = await provider.assets(case.last.remote)
+    rows = await s.db.read(lambda connection: shelf.videos_of(connection, case.job.id))
+    assets = await _assets(s, provider, case.last.remote, rows)
     videos = [asset for asset in assets if asset.variant is Variant.VIDEO]
     if not videos:
         raise Rejected("The provider says it is done, but offers no video", step="assets")
-    rows = await s.db.read(lambda connection: shelf.videos_of(connection, case.job.id))
     filled: list[VideoRow] = []
     for n, asset in enumerate(videos):
         row = rows[n] if n < len(rows) else VideoRow(id=new_video_id(), job_id=case.job.id, n=n)
         if n >= len(rows):
-            added = row
-            await s.db.write(lambda connection, added=added: shelf.insert_video(connection, added))
+            await _add_video(s, case, row)
         filled.append(row if row.in_library else await _fetch_video(s, case, provider, asset, row))
     extras = await _fetch_extras(s, case, provider, assets, filled)
     return _Found(filled, [row for row in rows if row.n >= len(videos)], extras)
+
+
+async def _assets(s: Services, provider: Provider, remote: RemoteJob, rows: list[VideoRow]) -> tuple[Asset, ...]:
+    """What there is to fetch. When all of it lies in the store already, nobody needs to be asked any more."""
+    try:
+        return await provider.assets(remote)
+    except ProviderError:
+        if not rows or not all([await s.media.head(video_key(row.id)) for row in rows]):
+            raise
+        return tuple(Asset(n=row.n) for row in rows)
+
+
+async def _add_video(s: Services, case: Case, row: VideoRow) -> None:
+    """One more than was promised at admission."""
+
+    def work(connection: sa.Connection) -> None:
+        store.held_state(connection, case.job)
+        shelf.insert_video(connection, row)
+
+    await s.db.write(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +164,11 @@ async def _fetch_video(s: Services, case: Case, provider: Provider, asset: Asset
         file = await _downloaded(s, case, provider, asset, part)
         file = await _marked(s, case, row, file, part, inside=made_here)
         await _move(s, case.job, JobState.FINISHING)
-        await s.media.publish(key, file.path)
+        with span("publish", case.job.id, size_bytes=file.size_bytes):
+            await s.media.publish(key, file.path)
         s.reached("download.published")
     else:
-        file = await _published_before(s, key)
+        file = await _published_before(s, key, part)
         await _move(s, case.job, JobState.FINISHING)
         if not (made_here and file.probe.embedded_c2pa) and await s.media.head(video_key(row.id, MANIFEST)) is None:
             file = await _marked(s, case, row, file, part, inside=False)
@@ -152,6 +176,7 @@ async def _fetch_video(s: Services, case: Case, provider: Provider, asset: Asset
     filled = _with_facts(row, file, s)
 
     def work(connection: sa.Connection) -> None:
+        store.held_state(connection, case.job)
         shelf.save_video(connection, filled)
         if manifest is not None:
             shelf.save_asset(connection, manifest)
@@ -165,7 +190,9 @@ async def _fetch_video(s: Services, case: Case, provider: Provider, asset: Asset
 async def _downloaded(s: Services, case: Case, provider: Provider, asset: Asset, part: Path) -> _File:
     """Fetched into the spool and checked, and cut to what was asked for where the model makes only more."""
     fit = case.prepared.fit
-    got = await download.download(_opener(provider, asset), part, max_bytes=s.max_video_bytes)
+    with span("download", case.job.id, provider=provider.name) as traced:
+        got = await download.download(_opener(provider, asset), part, max_bytes=s.max_video_bytes)
+        traced.note(size_bytes=got.size_bytes)
     s.reached("download.complete")
     probe = await _checked(s, part, thorough=got.resumed)
     fetched = Delivered(path=part, format=probe.format, carries=probe.embedded_c2pa)
@@ -178,13 +205,19 @@ async def _downloaded(s: Services, case: Case, provider: Provider, asset: Asset,
     return _File(path=ready, probe=probe, sha256=sha256, size_bytes=size_bytes, fetched=fetched)
 
 
-async def _published_before(s: Services, key: str) -> _File:
-    """Published by a run that ended before it could say so: checked then, so only its facts are missing."""
+async def _published_before(s: Services, key: str, part: Path) -> _File:
+    """Published by a run that ended before it could say so: checked then, so only its facts are missing.
+
+    It is never fetched from the provider again, whose link may be dead by now: out of a bucket it comes back.
+    """
     path = s.media.local_path(key)
     if path is None:
-        raise MediaError(f"{key} lies in a bucket and cannot be read again here.")
+        path = part.with_suffix(".published.mp4")
+        got = await s.media.fetch(key, path)
+        sha256, size_bytes = got.sha256, got.size_bytes
+    else:
+        sha256, size_bytes = await digest(path)
     probe = await s.children.probe(path)
-    sha256, size_bytes = await digest(path)
     fetched = Delivered(path=path, format=probe.format, carries=probe.embedded_c2pa)
     return _File(path=path, probe=probe, sha256=sha256, size_bytes=size_bytes, fetched=fetched)
 
@@ -212,8 +245,7 @@ async def _publish_manifest(s: Services, case: Case, row: VideoRow, file: _File)
     """Put the manifest beside its video, and return its row; also of one that a run before this one published."""
     key = video_key(row.id, MANIFEST)
     if file.manifest is None:
-        path = s.media.local_path(key)
-        return await manifest_asset(row.id, path) if path is not None and path.is_file() else None
+        return await manifest_asset(row.id, await s.media.near(key)) if await s.media.head(key) is not None else None
     try:
         made = await manifest_asset(row.id, file.manifest)
         await s.media.publish(key, file.manifest)
@@ -234,7 +266,7 @@ async def _checked(s: Services, part: Path, *, thorough: bool) -> Probe:
     """The facts of a whole download. One that is no good is thrown away, so that the next try does not end with it."""
     try:
         return await s.children.probe(part, thorough=thorough)
-    except (StoreFull, DecoderFailed):
+    except (StoreTrouble, DecoderFailed):
         raise
     except MediaError as error:
         download.discard(part)
@@ -328,6 +360,7 @@ async def _move(s: Services, job: Job, state: JobState) -> None:
     now = s.now()
 
     def work(connection: sa.Connection) -> None:
+        store.held_state(connection, job)
         current = store.job_by_id(connection, job.id)
         assert current is not None
         if current.state is state:
@@ -341,34 +374,40 @@ async def _move(s: Services, job: Job, state: JobState) -> None:
 def _give_up(s: Services, case: Case, provider: Provider, error: RushesError, trouble: _Trouble) -> Failure | None:
     """Why there is no more hope of getting the file; None while there is."""
     trouble.rounds += 1
-    if isinstance(error, StoreFull):
-        return None  # our own trouble: it waits for a person to free some space
+    if isinstance(error, StoreTrouble):
+        return None  # our own trouble: it waits for a person to free some space, to give a right, to mend the network
+    now, expires_at = s.now(), _expires_at(s, case, provider)
+    patient = now < min(expires_at, trouble.since + timedelta(seconds=PATIENCE_S))
     if isinstance(error, AccessDenied | Vanished | Gone | Rejected | RequestError):
         trouble.expired += 1
-        if trouble.expired >= EXPIRED_ROUNDS:
+        if trouble.expired >= EXPIRED_ROUNDS and not patient:
             return Failure("expired", f"The result could not be fetched any more: {error}")
     elif isinstance(error, DecoderFailed):
         # Perhaps this machine is short of memory just now: far more patience than with a file that was read and is bad.
         trouble.crashes += 1
-        if trouble.crashes >= CRASH_ROUNDS:
+        if trouble.crashes >= CRASH_ROUNDS and not patient:
             return Failure("bad_result", f"What the provider delivered cannot be read here: {error}")
     elif isinstance(error, MediaError) and not error.retryable:
         trouble.bad_files += 1
-        if trouble.bad_files >= BAD_FILE_ROUNDS:
+        if trouble.bad_files >= BAD_FILE_ROUNDS and not patient:
             return Failure("bad_result", f"What the provider delivered is no usable video: {error}")
-    remote, ended_at = case.last.remote, case.last.ended_at or s.now()
-    life = provider.promises.result_life_s
-    end = remote.expires_at if remote and remote.expires_at else ended_at + timedelta(seconds=life or NO_EXPIRY_S)
-    if s.now() > end + timedelta(seconds=AFTER_EXPIRY_S):
+    if now > expires_at + timedelta(seconds=AFTER_EXPIRY_S):
         return Failure("expired", f"The result could not be fetched before it expired: {error}")
     return None
 
 
+def _expires_at(s: Services, case: Case, provider: Provider) -> datetime:
+    """When the far side throws the result away, as far as it says."""
+    remote, ended_at = case.last.remote, case.last.ended_at or s.now()
+    if remote is not None and remote.expires_at is not None:
+        return remote.expires_at
+    return ended_at + timedelta(seconds=provider.promises.result_life_s or NO_EXPIRY_S)
+
+
 def _pause_s(error: RushesError, trouble: _Trouble) -> float:
-    if isinstance(error, StoreFull):
-        return DISK_PAUSE_S
     asked = (error.retry_after_s if isinstance(error, ProviderError) else None) or 0.0
-    return max(asked, min(LONGEST_PAUSE_S, 0.5 * 2 ** min(trouble.rounds - 1, 8)))
+    longest_s = STORE_PAUSE_S if isinstance(error, StoreTrouble) else LONGEST_PAUSE_S
+    return max(asked, min(longest_s, 0.5 * 2 ** min(trouble.rounds - 1, 8)))
 
 
 async def _renew(s: Services, case: Case, provider: Provider) -> None:
@@ -381,7 +420,12 @@ async def _renew(s: Services, case: Case, provider: Provider) -> None:
         return
     if progress.status is Status.COMPLETED and progress.expires_at is not None:
         renewed = replace(case.last, remote=replace(case.last.remote, expires_at=progress.expires_at))
-        await s.db.write(lambda connection: store.save_attempt(connection, renewed))
+
+        def work(connection: sa.Connection) -> None:
+            store.held_state(connection, case.job)
+            store.save_attempt(connection, renewed)
+
+        await s.db.write(work)
 
 
 async def _fail(s: Services, case: Case, failure: Failure) -> None:

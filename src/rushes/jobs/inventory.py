@@ -100,7 +100,8 @@ def _on_this_machine(s: Services, home: Path) -> list[Found]:
     found = [_local(path, Kind.SPOOL, job_id=_job_of(path.name)) for path in _files_below(s.spool)]
     for folder in sorted(_folders_in(home / "providers")):
         found += [_local(path, Kind.SPOOL, provider=folder.name) for path in _files_below(folder)]
-    found += [_local(path, Kind.DATABASE) for path in sorted(s.db.path.parent.glob(f"{s.db.path.name}*"))]
+    if s.db.path is not None:
+        found += [_local(path, Kind.DATABASE) for path in sorted(s.db.path.parent.glob(f"{s.db.path.name}*"))]
     return [each for each in found if each is not None]
 
 

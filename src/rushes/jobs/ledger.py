@@ -24,6 +24,12 @@ class IllegalMove(RushesError):
     code = "illegal_move"
 
 
+class LostClaim(RushesError):
+    """The job is another worker's by now, which took this one for dead. Whoever gets this lets go of the job."""
+
+    code = "lost_claim"
+
+
 class JobState(StrEnum):
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -76,7 +82,7 @@ ATTEMPT_MOVES: Mapping[AttemptState, frozenset[AttemptState]] = {
     AttemptState.SENDING: frozenset({AttemptState.CREATED, AttemptState.REFUSED, AttemptState.UNKNOWN}),
     AttemptState.UNKNOWN: frozenset({AttemptState.CREATED, AttemptState.REFUSED}),
     AttemptState.CREATED: frozenset({AttemptState.ENDED, AttemptState.LOST}),
-    AttemptState.REFUSED: frozenset(),
+    AttemptState.REFUSED: frozenset({AttemptState.LOST}),  # only `accepted_after_all`: a late answer proved us wrong
     AttemptState.ENDED: frozenset(),
     AttemptState.LOST: frozenset(),
 }
@@ -125,6 +131,9 @@ class Job:
     fingerprint: str
     slot: int
     priority: int
+    run: str | None = None  # the invocation or eval run that it belongs to
+    worker: str | None = None  # who works on it: nobody else may change it
+    not_before: datetime | None = None  # queued again after a refusal: not to be sent sooner
     created_at: datetime
     deadline: datetime
     prepared_json: str
@@ -236,7 +245,24 @@ def ended(attempt: Attempt, cost_usd: Decimal | None, now: datetime, code: str |
 
 
 def lost(attempt: Attempt, words: str, now: datetime) -> Attempt:
+    if attempt.state is AttemptState.REFUSED:
+        raise IllegalMove(f"Attempt {attempt.n} of {attempt.job_id} was refused: there is nothing to lose.")
     return attempt_moved(attempt, AttemptState.LOST, ended_at=now, error_code="lost", error=words)
+
+
+def accepted_after_all(attempt: Attempt, remote: RemoteJob, now: datetime) -> Attempt:
+    """It was taken for refused, and the answer that it was not came late. Nobody follows it; another may be paid."""
+    words = f"Accepted as {remote.id}, but the answer came when it was taken for refused."
+    return attempt_moved(
+        attempt,
+        AttemptState.LOST,
+        remote=remote,
+        cost_usd=None,
+        repaid=True,
+        ended_at=now,
+        error_code="accepted_too_late",
+        error=words,
+    )
 
 
 def total_cost(attempts: Sequence[Attempt]) -> Decimal | None:
@@ -254,6 +280,7 @@ class Next(StrEnum):
     SETTLE = "settle"  # doubt: ask the provider before anything else
     WAIT = "wait"
     DOWNLOAD = "download"
+    LATER = "later"  # put back into the queue: whoever works takes it on again when its time has come
     NOTHING = "nothing"  # final, or waiting for a person
 
 

@@ -52,80 +52,86 @@ class Library:
         snapshots = await self._jobs.matching(wanted)
         return [video for snapshot in snapshots for video in await self._jobs.videos(snapshot.id)]
 
-    async def picture(self, video: Video, variant: Variant) -> Path:
-        """The thumbnail or spritesheet as a file, made now if the provider gave none. Raises MediaError."""
+    async def picture(self, video: Video, variant: Variant) -> Path | None:
+        """The thumbnail or spritesheet as a file, made now if the provider gave none; None in a bucket.
+
+        There `picture_url` tells where it lies. Raises MediaError.
+        """
         have = video.thumbnail if variant is Variant.THUMBNAIL else video.spritesheet
         if have is not None and have.is_file():
             return have
-        if video.path is None:
-            raise MediaError(f"The file of {video.id} is no longer in the library, so no {variant.value} can be made.")
         name, mime = PICTURES[variant]
         row = await self._row(video.id)
         key = video_key(row.stored_under or row.id, name)
+        if self._s.media.folder is None and row.in_library and await self._s.media.head(key) is not None:
+            return None
+        source = await self._file(video, row)
         with tempfile.TemporaryDirectory(dir=self._s.spool) as folder:
             out = Path(folder) / name
             make = self._s.children.thumbnail if variant is Variant.THUMBNAIL else self._s.children.spritesheet
-            await make(video.path, out)
+            await make(source, out)
             sha256, size_bytes = await digest(out)
             await self._s.media.publish(key, out)
         made = AssetRow(
             video_id=video.id, variant=variant.value, sha256=sha256, size_bytes=size_bytes, mime=mime, made_by="us"
         )
         await self._s.db.write(lambda connection: shelf.save_asset(connection, made))
-        path = self._s.media.local_path(key)
-        if path is None:
-            raise MediaError(f"{key} lies in a bucket: {self._s.media.url(key)}")
-        return path
+        return self._s.media.local_path(key)
+
+    async def picture_url(self, video: Video, variant: Variant) -> str:
+        """The address of a picture that was made: `file://…` or that of the bucket, not signed."""
+        row = await self._row(video.id)
+        return self._s.media.url(video_key(row.stored_under or row.id, PICTURES[variant][0]))
 
     async def export(self, video: Video, target: Path, *, embed: bool = False) -> Path:
         """Copy a video out of the library. A folder as target takes it under its id.
 
         `embed` puts the provenance manifest into the copy. Raises MediaError when that cannot be done.
         """
-        if video.path is None:
-            raise NotFound(f"The file of {video.id} is no longer in the library.")
+        source, kept = await self._file(video), str(video.path or video.url)
         path = target / f"{video.id}.{video.format}" if target.is_dir() else target
-        if not embed or (await self._look(video.path)).ours:
-            return await anyio.to_thread.run_sync(copy_whole, video.path, path)
+        if not embed or (await self._look(source)).ours:
+            return await anyio.to_thread.run_sync(copy_whole, source, path, kept)
         marks, manifest = self._signing(), await self.manifest(video)
-        claim = await self._claim(video, carries=False)
+        claim = await self._claim(video, source, carries=False)
         with tempfile.TemporaryDirectory(dir=self._s.spool) as folder:
             out = Path(folder) / VIDEO
-            claim = export_claim(claim, video.path, video.format, manifest)
-            await marks.sign(video.path, claim, inside=out)
-            return await anyio.to_thread.run_sync(copy_whole, out, path)
+            claim = export_claim(claim, source, video.format, manifest)
+            await marks.sign(source, claim, inside=out)
+            return await anyio.to_thread.run_sync(copy_whole, out, path, kept)
 
     async def manifest(self, video: Video) -> Path | None:
-        """The manifest beside a video, made now if it has none. None: it lies inside the file. Raises MediaError."""
+        """The manifest beside a video, made now if it has none. None: it lies inside the file. Raises MediaError.
+
+        Out of a bucket it is a copy on this machine, only to be read.
+        """
+        if (have := await self._manifest_there(video)) is not None:
+            return have
         row = await self._row(video.id)
         key = video_key(row.stored_under or row.id, MANIFEST)
-        path = self._s.media.local_path(key)
-        if path is None:
-            raise MediaError(f"{key} lies in a bucket: {self._s.media.url(key)}")
-        if path.is_file():
-            return path
-        if video.path is None:
-            raise MediaError(f"The file of {video.id} is no longer in the library, so no manifest can be made.")
-        inside = await self._look(video.path)
+        source = await self._file(video, row)
+        inside = await self._look(source)
         if inside.ours:
             return None
-        claim = await self._claim(video, carries=inside.state is not State.NONE)
+        claim = await self._claim(video, source, carries=inside.state is not State.NONE)
         with tempfile.TemporaryDirectory(dir=self._s.spool) as folder:
             out = Path(folder) / MANIFEST
-            await self._signing().sign(video.path, claim, beside=out)
+            await self._signing().sign(source, claim, beside=out)
             made = await manifest_asset(video.id, out)
             await self._s.media.publish(key, out)
         await self._s.db.write(lambda connection: shelf.save_asset(connection, made))
-        return path
+        return await self._s.media.near(key)
+
+    async def _manifest_there(self, video: Video) -> Path | None:
+        row = await self._row(video.id)
+        key = video_key(row.stored_under or row.id, MANIFEST)
+        return await self._s.media.near(key) if await self._s.media.head(key) is not None else None
 
     async def provenance(self, video: Video) -> Report:
         """What is known of a video's origin; its manifest is made now if it has none. Raises MediaError."""
-        if video.path is None:
-            raise MediaError(f"The file of {video.id} is no longer in the library.")
-        if self._s.marks.enabled:
-            return await self._look(video.path, await self.manifest(video))
-        beside = video.path.with_name(MANIFEST)
-        return await self._look(video.path, beside if beside.is_file() else None)
+        source = await self._file(video)
+        find = self.manifest if self._s.marks.enabled else self._manifest_there
+        return await self._look(source, await find(video))
 
     async def provenance_of(self, path: Path) -> Report:
         """What is known of any file's origin: by the manifest that lies beside it, else by the one inside."""
@@ -142,16 +148,23 @@ class Library:
             raise MediaError("Manifests are switched off: [provenance] enabled = false.")
         return self._s.marks
 
-    async def _claim(self, video: Video, *, carries: bool) -> Claim:
+    async def _claim(self, video: Video, source: Path, *, carries: bool) -> Claim:
         """What is to be said of a video of the library. One that was served from it was made by another job."""
-        assert video.path is not None
         row = await self._row(video.id)
         case = await self._jobs.case(video.job_id)
         if case.job.cached_from:
             case = await self._jobs.case(case.job.cached_from)
         maker = replace(row, id=row.stored_under or row.id)
-        file = Delivered(path=video.path, format=video.format, carries=carries)
+        file = Delivered(path=source, format=video.format, carries=carries)
         return await claim_for(self._s, case, maker, file)
+
+    async def _file(self, video: Video, row: VideoRow | None = None) -> Path:
+        """Its file on this machine, only to be read; out of a bucket a copy. Raises NotFound when it is gone."""
+        row = row or await self._row(video.id)
+        key = video_key(row.stored_under or row.id)
+        if not row.in_library or await self._s.media.head(key) is None:
+            raise NotFound(f"The file of {video.id} is no longer in the library.")
+        return await self._s.media.near(key)
 
     async def _row(self, video_id: str) -> VideoRow:
         def work(connection: sa.Connection) -> VideoRow | None:
@@ -178,9 +191,10 @@ def check_writable(target: Path) -> None:
         raise MediaError(f"{target} cannot be written: {error.strerror}. Name another --out.") from error
 
 
-def copy_whole(source: Path, target: Path) -> Path:
+def copy_whole(source: Path, target: Path, kept: str) -> Path:
     """Copy so that the target is either the old file or the whole new one. Raises MediaError.
 
+    That says where the video is `kept`, so that nobody fears for it.
     What is no ordinary file, such as a pipe or a device, is written into, never replaced.
     """
     special = target.exists() and not target.is_file()
@@ -194,6 +208,6 @@ def copy_whole(source: Path, target: Path) -> Path:
         if not special:
             part.unlink(missing_ok=True)
         raise MediaError(
-            f"{target} cannot be written: {error.strerror}. The video is safe in the library: {source}"
+            f"{target} cannot be written: {error.strerror}. The video is safe in the library: {kept}"
         ) from error
     return target

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from rushes.jobs.codec import prepared_from_json
 from rushes.jobs.ledger import Attempt, Job, JobState
 from rushes.jobs.service import Jobs
 from rushes.jobs.services import Services
+from rushes.media.store import video_key
 from rushes.video import ModelId, Size, SourceKind, Video, ledger_id, made_seconds
 
 
@@ -90,6 +92,14 @@ class Lineage:
             remote_id=remote.id if remote else None,
             expires_at=remote.expires_at if remote else None,
         )
+
+    async def file(self, origin: Origin) -> Path | None:
+        """The stored video as a file on this machine; None when it is no longer in the library."""
+        row = await self._s.db.read(lambda connection: shelf.video_by_id(connection, origin.video.id))
+        if row is None or not row.in_library or row.stored_under is None:
+            return None
+        key = video_key(row.stored_under)
+        return await self._s.media.near(key) if await self._s.media.head(key) is not None else None
 
     async def family(self, job_id: str) -> list[Member]:
         """Every job that this one descends from, and all their descendants, each after the one it came from."""

@@ -139,7 +139,7 @@ async def claim_for(s: "Services", case: "Case", row: VideoRow, file: Delivered)
         ingredients.append(await _source(s, request.source))
     given = [(Role.FIRST_FRAME, request.first_frame), (Role.LAST_FRAME, request.last_frame)]
     given += [(Role.REFERENCE, each.media) for each in request.references]
-    ingredients += [_input(s.media, role, ref) for role, ref in given if ref is not None]
+    ingredients += [await _input(s.media, role, ref) for role, ref in given if ref is not None]
     return Claim(
         video_id=row.id,
         title=f"{row.id}.{file.format}",
@@ -191,25 +191,25 @@ async def _source(s: "Services", source: SourceVideo) -> Ingredient:
 
     row = await s.db.read(work)
     folder = (row.stored_under or row.id) if row else source.video_id
-    path = _there(s.media, video_key(folder)) if row and row.in_library else None
+    path = await _there(s.media, video_key(folder)) if row and row.in_library else None
     return Ingredient(
         role=Role.SOURCE,
         name=source.video_id,
         mime=video_mime((row.format if row else None) or "mp4"),
         sha256=row.sha256 if row else None,
         path=path,
-        manifest=_there(s.media, video_key(folder, MANIFEST)) if path else None,
+        manifest=await _there(s.media, video_key(folder, MANIFEST)) if path else None,
     )
 
 
-def _input(media: MediaStore, role: Role, ref: MediaRef) -> Ingredient:
-    path = _there(media, input_key(ref.sha256))
+async def _input(media: MediaStore, role: Role, ref: MediaRef) -> Ingredient:
+    path = await _there(media, input_key(ref.sha256))
     return Ingredient(role=role, mime=ref.mime, sha256=ref.sha256, path=path)
 
 
-def _there(media: MediaStore, key: str) -> Path | None:
-    path = media.local_path(key)
-    return path if path is not None and path.is_file() else None
+async def _there(media: MediaStore, key: str) -> Path | None:
+    """A file on this machine with what lies there; None when nothing does. Raises MediaError."""
+    return await media.near(key) if await media.head(key) is not None else None
 
 
 def why_not(error: RushesError) -> str:

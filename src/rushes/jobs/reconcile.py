@@ -7,6 +7,7 @@ and sent again only if the search proves that it is not there; **C** neither, so
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import anyio
 import sqlalchemy as sa
@@ -14,24 +15,25 @@ from sqlalchemy.exc import IntegrityError
 
 from rushes.errors import (
     AccessDenied,
-    ConfigError,
     Gone,
     Moderated,
     NotOffered,
+    OverBudget,
     ProviderError,
     RateLimited,
     RushesError,
     Unreachable,
 )
-from rushes.jobs import answers, ledger, store
-from rushes.jobs.ledger import Attempt, AttemptState, JobState
+from rushes.jobs import answers, budget, claims, ledger, purse, store
+from rushes.jobs.codec import options_from_json
+from rushes.jobs.ledger import Attempt, AttemptState, IllegalMove, JobState
 from rushes.jobs.services import Case, Services
 from rushes.providers.base import Doubt, Findings, Provider, RemoteJob, Search
 
+INTERRUPTED = "interrupted"
 GRACE_S = 5.0
 """Beyond the create's timeout: the far side may finish writing what it accepted at the last moment."""
 LOOK_EVERY_S = 2.0
-NOT_READY_S = 10.0
 UNASKED_REPAYS = 2
 PATIENCE_S = 600.0
 """How long a search that fails is repeated before a person is asked."""
@@ -88,16 +90,14 @@ async def settle(s: Services, case: Case) -> None:
     if case.last.state is AttemptState.SENDING:
         # Only a crash leaves this behind: while a process lives it waits for the answer.
         words = "The process ended while the request was on its way."
-        await answers.note_doubt(s, case, case.last, "interrupted", words)
+        await answers.note_doubt(s, case, case.last, INTERRUPTED, words)
         case = await s.load(case.job.id)
-    try:
-        provider = s.provider_of(case)
-        provider.check_ready()
-    except ConfigError as error:
-        await s.set_trouble(case.job, str(error))
-        await anyio.sleep(NOT_READY_S)
-        return
+    provider = await s.ready_provider(case)
     s.reached("doubt.settling")
+    if provider.promises.doubt is Doubt.NONE or provider.account != case.last.account:
+        await _wait_for_the_answer(s, case, provider)
+        if (await s.load(case.job.id)).attempts != case.attempts:
+            return
     if provider.account != case.last.account:
         # What another key sees, or does not see, proves nothing about this one's jobs.
         await _ask(s, case, "it was sent from another account than the key and address of now belong to")
@@ -111,6 +111,17 @@ async def settle(s: Services, case: Case) -> None:
             await _look_for_it(s, case, provider)
         case Doubt.NONE:
             await _ask(s, case, "the provider can neither be searched nor asked by key")
+
+
+async def _wait_for_the_answer(s: Services, case: Case, provider: Provider) -> None:
+    """Who sent it may have lost its place and not its life: then it still writes down what it hears."""
+    if case.last.error_code != INTERRUPTED or case.last.sent_at is None:
+        return
+    settled_at = case.last.sent_at + timedelta(seconds=provider.create_timeout_s + GRACE_S)
+    while (left_s := (settled_at - s.now()).total_seconds()) > 0:
+        if (await s.load(case.job.id)).attempts != case.attempts:
+            return
+        await anyio.sleep(min(LOOK_EVERY_S, left_s))
 
 
 OF_THE_MOMENT = (AccessDenied, RateLimited, Unreachable, Gone)
@@ -186,9 +197,13 @@ async def _search(s: Services, case: Case, provider: Provider, sent_at: datetime
 
     # The clock is read before the search: what is accepted while it runs may be missed by it.
     now = s.now()
-    known, alike = await s.db.read(work)
-    search = Search(prepared=case.prepared, key=attempt.key, sent_at=sent_at, known_ids=known)
+    known, _ = await s.db.read(work)
+    until = now if attempt.error_code == answers.RESTORED else None
+    search = Search(prepared=case.prepared, key=attempt.key, sent_at=sent_at, until=until, known_ids=known)
     findings = await provider.find(search)
+    # Read again: an equal create that was answered meanwhile has its own job among the matches.
+    known, alike = await s.db.read(work)
+    findings = replace(findings, matches=tuple(remote for remote in findings.matches if remote.id not in known))
     return judge(findings, alike_in_doubt=alike, now=now, settled_at=settled_at)
 
 
@@ -218,28 +233,42 @@ async def _ask(s: Services, case: Case, why: str) -> None:
     repays = sum(1 for attempt in case.attempts if attempt.repaid)
     on_unknown = s.registry.provider(case.last.provider).context.section.on_unknown
     if on_unknown == "repay" and repays < UNASKED_REPAYS:
-        await repay(s, case)
-        return
+        try:
+            await repay(s, case)
+            return
+        except OverBudget as error:
+            why = f"{why}, and there is no money to pay again unasked: {error}"
     now = s.now()
     words = (
         f"Nobody knows whether {case.last.provider} accepted this job ({case.last.error}): {why}. Decide with: "
-        f"rushes jobs resolve {case.job.id} --adopt REMOTE_ID, or --repay to pay again."
+        f"rushes jobs resolve {case.job.id} --adopt REMOTE_ID, or --repay to pay again, or --never-billed to end it."
     )
 
     def work(connection: sa.Connection) -> None:
         store.save_job(connection, ledger.moved(case.job, JobState.NEEDS_ATTENTION, trouble=words))
+        claims.release(connection, case.job)
         store.insert_event(connection, case.job.id, "needs_attention", now, message=words)
 
     await s.db.write(work)
 
 
-async def repay(s: Services, case: Case) -> None:
-    """Pay again beside an attempt that stays in doubt: by a person's decision only."""
+async def repay(s: Services, case: Case, *, max_cost_usd: Decimal | None = None) -> None:
+    """Pay again beside an attempt that stays in doubt: by a person's decision only.
+
+    What is in doubt stays held, and the price is held once more. Raises OverBudget if a limit leaves too little for it;
+    `max_cost_usd` is another limit for the run.
+    """
     attempt: Attempt = replace(case.last, repaid=True)
+    terms = budget.raised(options_from_json(case.job.options_json).terms, max_cost_usd)
+    limits = (*terms.limits, *budget.configured(s.registry.settings, case.model_id.provider))
+    now = s.now()
 
     def work(connection: sa.Connection) -> None:
+        if store.held_state(connection, case.job) is not case.job.state:
+            raise IllegalMove(f"Job {case.job.id} is not {case.job.state} any more.")
+        purse.take_more(connection, case.job, limits, terms, now)
         store.save_attempt(connection, attempt)
         store.save_job(connection, ledger.moved(case.job, JobState.SUBMITTING, trouble=None))
-        store.insert_event(connection, case.job.id, "repay", s.now(), attempt=attempt.n)
+        store.insert_event(connection, case.job.id, "repay", now, attempt=attempt.n)
 
     await s.db.write(work)

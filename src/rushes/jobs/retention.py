@@ -43,6 +43,7 @@ from rushes.media.disk import disk_error
 from rushes.media.store import video_prefix
 from rushes.video import ModelId
 
+REMOVED_TOGETHER = 250  # of a bucket: four files a video, a thousand files a request
 SAFETY_AGE = timedelta(hours=1)
 """Somebody may be about to refer to what is younger: a picture is stored before the job that uses it is admitted."""
 
@@ -347,12 +348,30 @@ class Retention:
         plan = await self._s.db.write(work)
         self._s.reached("gc.marked")
         problems: list[str] = []
-        for removal in plan.removals:
+        for removals in self._portions(plan.removals):
             try:
-                await self.remove(removal, now)
+                await self._remove_all(removals, now)
             except MediaError as error:
-                problems.append(f"{removal.name}: {error}")
+                more = f" and {len(removals) - 1} more" if len(removals) > 1 else ""
+                problems.append(f"{removals[0].name}{more}: {error}")
         return Collected(plan=plan, problems=tuple(problems))
+
+    def _portions(self, removals: Sequence[Removal]) -> Iterator[Sequence[Removal]]:
+        """What is removed together: each by itself in a folder, many by one request in a bucket."""
+        count = 1 if self._s.media.folder is not None else REMOVED_TOGETHER
+        return (removals[start : start + count] for start in range(0, len(removals), count))
+
+    async def _remove_all(self, removals: Sequence[Removal], now: datetime) -> None:
+        if len(removals) == 1:
+            await self.remove(removals[0], now)
+            return
+        keys: list[str] = []
+        for each in (each for removal in removals for each in removal.files):
+            if each.path is not None:
+                await anyio.to_thread.run_sync(_unlink, each.path)
+            elif each.key is not None and not (each.kind is Kind.INPUT and await self._renewed(each.key, now)):
+                keys.append(each.key)
+        await self._s.media.remove_all_listed(keys)
 
     async def remove(self, removal: Removal, now: datetime) -> None:
         if removal.folder is not None:

@@ -7,23 +7,26 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from rushes.jobs.codec import remote_to_json
 from rushes.jobs.ledger import (
+    ATTEMPT_MOVES,
+    JOB_MOVES,
     OPEN_JOB_STATES,
     WORKABLE_JOB_STATES,
     Attempt,
     AttemptState,
+    IllegalMove,
     Job,
     JobState,
+    LostClaim,
 )
-from rushes.jobs.tables import attempts, events, holds, jobs, tags, videos
+from rushes.jobs.tables import attempts, events, jobs, tags, videos
 from rushes.providers.base import RemoteJob
-from rushes.video import JSON, Failure
+from rushes.video import JSON, Failure, ModelId
 
 ADOPTED_ELSEWHERE = "adopted_elsewhere"
 """The attempt of a job that was past its deadline when a person found its remote job: another job owns that now."""
@@ -66,8 +69,12 @@ def row_update(table: sa.Table, *keys: str, without: Collection[str] = ()) -> sa
 
 
 JOB_BY_ID = sa.select(jobs).where(jobs.c.id == sa.bindparam("id"))
-WRITE_JOB = row_update(jobs, "id", without={"flight", "cancel_requested", "deleted_at"})
+STATE_OF_JOB = sa.select(jobs.c.state, jobs.c.worker).where(jobs.c.id == sa.bindparam("id"))
+WRITE_JOB = row_update(jobs, "id", without={"flight", "cancel_requested", "deleted_at", "worker"})
 ATTEMPTS_OF_JOB = sa.select(attempts).where(attempts.c.job_id == sa.bindparam("job_id")).order_by(attempts.c.n)
+STATE_OF_ATTEMPT = sa.select(attempts.c.state).where(
+    attempts.c.job_id == sa.bindparam("job_id"), attempts.c.n == sa.bindparam("n")
+)
 WRITE_ATTEMPT = row_update(attempts, "job_id", "n")
 FINISHED_EQUAL = (
     sa.select(jobs)
@@ -86,9 +93,7 @@ IN_FLIGHT = sa.select(jobs).where(
     jobs.c.state.in_([state.value for state in OPEN_JOB_STATES]),
 )
 SET_FLIGHT = jobs.update().where(jobs.c.id == sa.bindparam("key_id")).values(flight=sa.bindparam("flight"))
-SETTLE_HOLD = row_update(holds, "job_id", without={"held_usd"})
 INSERT_JOB, INSERT_VIDEO, INSERT_ATTEMPT = jobs.insert(), videos.insert(), attempts.insert()
-INSERT_HOLD = holds.insert()
 INSERT_EVENT = events.insert()
 WORKABLE = (
     sa.select(jobs.c.id)
@@ -113,12 +118,26 @@ def set_flight(connection: sa.Connection, job_id: str, flight: str | None) -> No
 
 
 def save_job(connection: sa.Connection, job: Job) -> None:
-    """Write a job's changed row. The cancel wish and the deletion are written by `wish_cancel` and `hide` alone,
-    because another process may have set them since this one read the row."""
+    """Write a job's changed row, if it is still this worker's and may go there from where it is by now.
+
+    What the row says now counts, not what was read before: another process may have been quicker. Raises LostClaim or
+    IllegalMove. The cancel wish, the deletion and the claim are written by functions of their own, for the same reason.
+    """
+    state = held_state(connection, job)
+    if job.state is not state and job.state not in JOB_MOVES[state]:
+        raise IllegalMove(f"Job {job.id} is {state} by now, and cannot go to {job.state}.")
     values = _job_values(job)
-    for name in ("id", "cancel_requested", "deleted_at"):
+    for name in ("id", "cancel_requested", "deleted_at", "worker"):
         del values[name]
     connection.execute(WRITE_JOB, {"key_id": job.id, **values})
+
+
+def held_state(connection: sa.Connection, job: Job) -> JobState:
+    """The state that the row has now. Raises LostClaim unless it is still held by whom `job` says."""
+    row = connection.execute(STATE_OF_JOB, {"id": job.id}).first()
+    if row is None or row.worker != job.worker:
+        raise LostClaim(f"Job {job.id} is worked on by {row.worker if row else 'nobody'}, not by {job.worker}.")
+    return JobState(row.state)
 
 
 def job_by_id(connection: sa.Connection, job_id: str) -> Job | None:
@@ -200,7 +219,12 @@ def insert_attempt(connection: sa.Connection, attempt: Attempt) -> None:
 
 
 def save_attempt(connection: sa.Connection, attempt: Attempt) -> None:
-    """Raises IntegrityError when another attempt of the account already has that remote id."""
+    """Raises IntegrityError when another attempt of the account already has that remote id, and IllegalMove when the
+    row says by now what this must not overwrite: an accepted attempt is never turned into a refused one."""
+    found = connection.execute(STATE_OF_ATTEMPT, {"job_id": attempt.job_id, "n": attempt.n}).scalar_one()
+    state = AttemptState(found)
+    if attempt.state is not state and attempt.state not in ATTEMPT_MOVES[state]:
+        raise IllegalMove(f"Attempt {attempt.n} of {attempt.job_id} is {state} by now, and cannot be {attempt.state}.")
     values = _attempt_values(attempt)
     keys = {"key_job_id": values.pop("job_id"), "key_n": values.pop("n")}
     connection.execute(WRITE_ATTEMPT, {**keys, **values})
@@ -243,24 +267,22 @@ def durations_s(connection: sa.Connection, model: str, limit: int = 50) -> list[
     return [(row.ended_at - row.answered_at).total_seconds() for row in connection.execute(query)]
 
 
-# -- money -----------------------------------------------------------------------------------------
-
-
-def insert_hold(connection: sa.Connection, job_id: str, usd: Decimal | None, now: datetime) -> None:
-    connection.execute(INSERT_HOLD, {"job_id": job_id, "held_usd": usd, "state": "held", "at": now})
-
-
-def settle_hold(connection: sa.Connection, job_id: str, usd: Decimal | None, now: datetime) -> None:
-    """Turn a hold into what it really cost; zero or nothing releases it."""
-    state = "settled" if usd is None or usd > 0 else "released"
-    connection.execute(SETTLE_HOLD, {"key_job_id": job_id, "settled_usd": usd, "state": state, "at": now})
-
-
 # -- events ----------------------------------------------------------------------------------------
 
 
 def insert_event(connection: sa.Connection, job_id: str, kind: str, now: datetime, **data: JSON) -> None:
     connection.execute(INSERT_EVENT, {"job_id": job_id, "ts": now, "kind": kind, "json": json.dumps(data)})
+
+
+def last_event(connection: sa.Connection) -> int:
+    """The number of the newest event; 0 before the first."""
+    return connection.execute(sa.select(sa.func.coalesce(sa.func.max(events.c.id), 0))).scalar_one()
+
+
+def news_after(connection: sa.Connection, after: int) -> tuple[int, set[str]]:
+    """The number of the newest event, and the jobs to which something happened since the one of that number."""
+    rows = connection.execute(sa.select(events.c.id, events.c.job_id).where(events.c.id > after)).all()
+    return max((row.id for row in rows), default=after), {row.job_id for row in rows}
 
 
 def events_after(connection: sa.Connection, after: int, job_id: str | None = None, limit: int = 1000) -> list[Event]:
@@ -282,11 +304,15 @@ def _job_values(job: Job) -> dict[str, Any]:
         "owner": job.owner,
         "state": job.state.value,
         "model": job.model,
+        "provider": ModelId.parse(job.model).provider,
         "asked_model": job.asked_model,
         "prompt": job.prompt,
         "fingerprint": job.fingerprint,
         "slot": job.slot,
         "priority": job.priority,
+        "run": job.run,
+        "worker": job.worker,
+        "not_before": job.not_before,
         "created_at": job.created_at,
         "deadline": job.deadline,
         "prepared_json": job.prepared_json,
@@ -317,7 +343,9 @@ def _job(row: sa.RowMapping) -> Job:
 
 
 _JOB_COLUMNS = tuple(
-    column.name for column in jobs.columns if column.name not in ("state", "flight", "failure_code", "failure_message")
+    column.name
+    for column in jobs.columns
+    if column.name not in ("state", "provider", "flight", "failure_code", "failure_message")
 )
 
 
