@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 from far_side import Answer, FarSide
+from filelock import FileLock
 
 from rushes.errors import (
     AccessDenied,
@@ -19,6 +20,7 @@ from rushes.errors import (
     RateLimited,
     Rejected,
     RushesError,
+    StoreAway,
     StoreFull,
     Truncated,
     Unavailable,
@@ -315,3 +317,17 @@ def test_waiting_doubles_up_to_a_bound_and_honours_what_was_asked() -> None:
 
     assert [policy.wait_s(n, broken, 0.5) for n in (1, 2, 3, 4, 9)] == [1, 2, 4, 8, 8]
     assert policy.wait_s(1, RateLimited("x", retry_after_s=40), 0.5) == 40
+
+
+async def test_a_part_that_another_process_is_writing_is_left_to_it(tmp_path: Path) -> None:
+    part = tmp_path / "video.part"
+    lock = FileLock(tmp_path / "video.part.lock")
+
+    with lock, pytest.raises(StoreAway, match="Another process"):
+        await download(never_opened, part, max_bytes=1000)
+
+    assert not part.exists()
+
+
+def never_opened(offset: int, etag: str | None) -> AbstractAsyncContextManager[Body]:
+    raise AssertionError("nothing may be asked for")

@@ -54,6 +54,11 @@ def video_data(video: Video) -> dict[str, Any]:
     return data
 
 
+def place(video: Video) -> str:
+    """Where a person finds it: its path, or its address in a bucket."""
+    return str(video.path or video.url)
+
+
 class Progress:
     """Tells on stderr how a job goes: a bar on a terminal, a line now and then in a log."""
 

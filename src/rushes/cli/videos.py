@@ -91,16 +91,17 @@ def list_(
 def show(video_id: str, as_json: bool, env_file: Path | None, log_level: str | None) -> None:
     """Show everything about a video, its thumbnail and spritesheet included, and what it came from and led to."""
 
-    async def work(app: App) -> tuple[Video, dict[str, Path | None], _Story]:
+    async def work(app: App) -> tuple[Video, dict[str, Path | str | None], _Story]:
         video = await app.library.get(video_id)
         story = await _story(app, video)
-        pictures: dict[str, Path | None] = {}
+        pictures: dict[str, Path | str | None] = {}
         for variant in (Variant.THUMBNAIL, Variant.SPRITESHEET):
             pictures[variant.value] = None
             if story.absence is not None:
                 continue
             try:
-                pictures[variant.value] = await app.library.picture(video, variant)
+                path = await app.library.picture(video, variant)
+                pictures[variant.value] = path or await app.library.picture_url(video, variant)
             except MediaError as error:
                 click.echo(f"{variant.value}: {error}", err=True)
         return video, pictures, story

@@ -1,7 +1,7 @@
 """The local disk: files that appear whole or not at all, and its troubles in our words.
 
-A full disk must be told from a broken one, because the first heals: the bytes that came are kept, and the job goes
-on when there is room.
+Trouble of the disk must be told from a bad file, because it heals: the bytes that came are kept, and the job goes on
+when there is room, when the rights are given, when the disk is back.
 """
 
 import errno
@@ -9,12 +9,17 @@ import hashlib
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from rushes.errors import MediaError, StoreFull
+from rushes.errors import MediaError, StoreAway, StoreFull, StoreRefused, StoreTrouble
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC})
 """EFBIG too: a file system or a limit that takes no file of this size is full for this file."""
+
+REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+AWAY = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)})
+"""What a disk says that fails, or a network folder whose server is away."""
 
 COPY_BYTES = 1 << 20
 
@@ -27,11 +32,19 @@ def disk_error(error: OSError, path: Path) -> MediaError:
             f"No room to write {path}: {words}. Free some space (rushes videos gc shows what can go), "
             f"or set RUSHES_HOME or RUSHES_MEDIA_URL to a larger disk."
         )
-    if isinstance(error, PermissionError):
-        return MediaError(
+    if isinstance(error, PermissionError) or error.errno in REFUSED:
+        return StoreRefused(
             f"No permission for {path}: {words}. Give this user the right to it, or choose another folder."
         )
+    if error.errno in AWAY:
+        return StoreAway(f"The disk under {path} does not answer: {words}. See that it is well, and mounted.")
     return MediaError(f"{path}: {words}.")
+
+
+def store_error(error: OSError, place: Path) -> StoreTrouble:
+    """The same for a place of ours in the store: whatever it is, it says nothing against what should lie there."""
+    told = disk_error(error, place)
+    return told if isinstance(told, StoreTrouble) else StoreRefused(f"The media store fails at {told}")
 
 
 def make_folder(folder: Path) -> None:
@@ -54,8 +67,8 @@ def write_whole(path: Path, data: bytes) -> None:
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise disk_error(error, path) from error
+        _drop(temporary)
+        raise store_error(error, path) from error
 
 
 def move_whole(source: Path, target: Path) -> None:
@@ -78,8 +91,16 @@ def move_whole(source: Path, target: Path) -> None:
             source.unlink()
         sync_folder(target.parent)
     except OSError as error:
+        _drop(temporary)
+        if not source.exists():
+            raise disk_error(error, source) from error
+        raise store_error(error, target) from error
+
+
+def _drop(temporary: Path) -> None:
+    """Where a write failed, the removal of what is left of it may fail as well, and has nothing to add."""
+    with suppress(OSError):
         temporary.unlink(missing_ok=True)
-        raise disk_error(error, source if isinstance(error, FileNotFoundError) else target) from error
 
 
 def beside(path: Path) -> Path:

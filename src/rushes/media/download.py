@@ -12,8 +12,8 @@ import logging
 import os
 import random
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from rushes.errors import (
@@ -29,6 +30,7 @@ from rushes.errors import (
     RateLimited,
     Rejected,
     RushesError,
+    StoreAway,
     StoreFull,
     Truncated,
     Unavailable,
@@ -97,11 +99,35 @@ async def download(
 ) -> Downloaded:
     """Fetch a file into `part`, going on from what is there.
 
-    Raises StoreFull with the part kept; MediaError for a file that is too large, longer than promised, or an error
-    page; the last ProviderError or Truncated when nothing more came; AccessDenied, Vanished, Gone and Rejected at once.
+    Raises StoreFull with the part kept, and StoreAway while another process writes it; MediaError for a file that is
+    too large, longer than promised, or an error page; the last ProviderError or Truncated when nothing more came;
+    AccessDenied, Vanished, Gone and Rejected at once.
     When all is there, `part` is the finished file; call `discard` when it was moved away or is not wanted.
     """
-    policy = policy or DownloadPolicy()
+    with _alone_with(part):
+        return await _download(open_at, part, max_bytes, on_progress, policy or DownloadPolicy())
+
+
+@contextmanager
+def _alone_with(part: Path) -> Generator[None]:
+    """No two processes write one part: one that was taken for dead, and is not, would write into a published file."""
+    make_folder(part.parent)
+    lock = FileLock(_lock_of(part), thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StoreAway(f"Another process is still writing {part}.") from None
+    except OSError as error:
+        raise disk_error(error, part) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+async def _download(
+    open_at: OpenAt, part: Path, max_bytes: int, on_progress: OnBytes | None, policy: DownloadPolicy
+) -> Downloaded:
     work = await _Part.open(part, max_bytes)
     failures, best = 0, work.size
     try:
@@ -125,8 +151,8 @@ async def download(
 
 def discard(part: Path) -> None:
     """Remove a part and its sidecar, or the sidecar that is left when the part was moved away."""
-    part.unlink(missing_ok=True)
-    _sidecar(part).unlink(missing_ok=True)
+    for path in (part, _sidecar(part), _lock_of(part)):
+        path.unlink(missing_ok=True)
 
 
 async def _fetch_once(open_at: OpenAt, work: "_Part", on_progress: OnBytes | None) -> None:
@@ -363,6 +389,10 @@ def _too_large(size: int, limit: int) -> MediaError:
 
 def _sidecar(part: Path) -> Path:
     return part.with_name(part.name + ".json")
+
+
+def _lock_of(part: Path) -> Path:
+    return part.with_name(part.name + ".lock")
 
 
 def _read_origin(part: Path) -> _Origin | None:

@@ -10,18 +10,16 @@ import binascii
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-import anyio
 import anyio.to_thread
 
 from rushes.config import LimitSettings
-from rushes.errors import InputLost, MediaError, ProviderError, StoreFull, Truncated
+from rushes.errors import InputAway, InputLost, MediaError, ProviderError, StoreTrouble, Truncated
 from rushes.http import Http, redact
 from rushes.media.children import Children
 from rushes.media.disk import beside, digest, disk_error, make_folder
@@ -82,7 +80,7 @@ class Inputs:
         self._children = children
         self._http = http
         self._max_bytes = int(limits.input_mb * 1_000_000)
-        self._spool = spool or (store.folder / "spool" if store.folder else Path(tempfile.gettempdir()))
+        self._spool = spool or store.spool
         self._known: dict[str, MediaRef] = {}
 
     async def add(
@@ -103,7 +101,7 @@ class Inputs:
                 if clips and await anyio.to_thread.run_sync(_is_clip, spooled.path):
                     return await self._keep_clip(spooled, await self._children.probe(spooled.path))
                 picture = await self._children.image(spooled.path)
-            except StoreFull:
+            except StoreTrouble:
                 raise
             except MediaError as error:
                 raise MediaError(f"{read.name}: {error}") from error
@@ -115,8 +113,7 @@ class Inputs:
             return ref
         out = self._temporary()
         try:
-            async with self._local(ref) as source:
-                picture = await self._children.fit_image(source, out, size)
+            picture = await self._children.fit_image(await self._near(ref), out, size)
             sha256, size_bytes = await digest(out)
             spooled, made = _Spooled(out, sha256, size_bytes), Size(picture.width, picture.height)
             return await self._find(sha256) or await self._keep(spooled, picture.mime, made)
@@ -124,18 +121,25 @@ class Inputs:
             out.unlink(missing_ok=True)
 
     async def read(self, ref: MediaRef) -> bytes:
-        """Its bytes. Raises InputLost, which says for certain that nothing was sent."""
+        """Its bytes. Raises InputAway or InputLost, which say for certain that nothing was sent."""
         try:
             return await self._store.read(input_key(ref.sha256))
+        except StoreTrouble as error:
+            raise InputAway(f"The stored picture cannot be read now: {error}") from error
         except MediaError as error:
             raise InputLost(f"The stored picture cannot be read: {error}") from error
 
-    def path(self, ref: MediaRef) -> Path:
-        """Where it lies on this machine. Raises InputLost when it is not there, or lies in a bucket."""
-        path = self._store.local_path(input_key(ref.sha256))
-        if path is None or not path.is_file():
-            raise InputLost(f"The input {ref.sha256[:12]} is not on this machine.")
-        return path
+    async def path(self, ref: MediaRef) -> Path:
+        """A file on this machine with its bytes, only to be read; out of a bucket a copy, good for ten minutes.
+
+        Raises InputAway or InputLost, like `read`.
+        """
+        try:
+            return await self._store.near(input_key(ref.sha256))
+        except StoreTrouble as error:
+            raise InputAway(f"The stored picture cannot be read now: {error}") from error
+        except MediaError as error:
+            raise InputLost(f"The input {ref.sha256[:12]} cannot be read: {error}") from error
 
     # -- in between -------------------------------------------------------------------------------------------------
 
@@ -184,26 +188,19 @@ class Inputs:
                 max_bytes=self._max_bytes,
                 policy=LINK_POLICY,
             )
-        except StoreFull:
+        except StoreTrouble:
             raise
         except (ProviderError, Truncated, MediaError) as error:
             raise MediaError(f"{link.name} cannot be fetched: {error}") from error
         return _Spooled(got.path, got.sha256, got.size_bytes)
 
-    @asynccontextmanager
-    async def _local(self, ref: MediaRef) -> AsyncGenerator[Path]:
-        """The input as a local file; out of a bucket, a copy for as long as it is used."""
-        if path := self._store.local_path(input_key(ref.sha256)):
-            if not path.is_file():
-                raise MediaError(f"The input {ref.sha256[:12]} is not in the store any more. Give the picture again.")
-            yield path
-            return
-        path = self._temporary()
+    async def _near(self, ref: MediaRef) -> Path:
         try:
-            await anyio.Path(path).write_bytes(await self.read(ref))
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
+            return await self._store.near(input_key(ref.sha256))
+        except StoreTrouble:
+            raise
+        except MediaError as error:
+            raise MediaError(f"{error} Give the picture {ref.sha256[:12]} again.") from error
 
     def _temporary(self) -> Path:
         make_folder(self._spool)
