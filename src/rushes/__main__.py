@@ -11,7 +11,9 @@ def main() -> None:
     try:
         cli.main(prog_name="rushes", standalone_mode=True)
     except RushesError as error:
-        sys.stderr.write(f"rushes: {error}\n")
+        from rushes.logs import without_secrets
+
+        sys.stderr.write(f"rushes: {without_secrets(str(error))}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; there is nobody left to tell.

@@ -8,15 +8,18 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
 import click
 
-from rushes import config
+from rushes import config, logs, telemetry
 from rushes.app import App
 from rushes.config import Settings
 from rushes.errors import RushesError
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,7 +55,7 @@ def common_options(function: Callable[P, T]) -> Callable[P, T]:
 
 def settings_of(env_file: Path | None, log_level: str | None) -> Settings:
     settings = config.load(env_file=env_file, log_level=log_level)
-    set_up_logging(settings.log_level)
+    set_up_logging(settings)
     return settings
 
 
@@ -68,7 +71,11 @@ def run(settings: Settings, work: Callable[[App], Awaitable[T]], *, leave_worker
         async with App(settings, leave_worker=leave_worker, say=say, reached=hooks.reached) as app:
             return await until_signal(work, app)
 
-    return anyio.run(main)
+    telemetry.set_up(settings)
+    try:
+        return anyio.run(main)
+    finally:
+        telemetry.shut_down()
 
 
 async def until_signal(work: Callable[[App], Awaitable[T]], app: App) -> T:
@@ -96,23 +103,28 @@ async def until_signal(work: Callable[[App], Awaitable[T]], app: App) -> T:
     return done[0]
 
 
-class _Lines(logging.Formatter):
-    """`event key=value …`: names and numbers, no prose."""
+def set_up_logging(settings: Settings) -> None:
+    """Send every record to stderr, redacted; ours from the level of the settings on, those of libraries if they warn.
 
-    def format(self, record: logging.LogRecord) -> str:
-        own = vars(record).keys() - vars(logging.makeLogRecord({})).keys() - {"message", "asctime", "taskName"}
-        facts = " ".join(f"{name}={getattr(record, name)}" for name in sorted(own))
-        text = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {record.getMessage()} {facts}"
-        if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        return text.rstrip()
-
-
-def set_up_logging(level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines())
+    A traceback that nobody caught goes the same way: it may quote what no log may hold.
+    """
+    logs.hide(*logs.secrets_of(settings))
+    handler = logs.handler(sys.stderr, settings.log_format)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("rushes").setLevel(level.upper())
+    logging.getLogger("rushes").setLevel(settings.log_level.upper())
+    # The workflow library prints by itself, and unredacted, unless its logger has a handler when it is loaded.
+    logging.getLogger("dbos").addHandler(logging.NullHandler())
+    # A collector that is away is told of once a batch, not at each retry.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        log.critical("process.bug", exc_info=(kind, error, trace))
 
 
 def print_json(data: Any) -> None:
