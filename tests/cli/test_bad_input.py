@@ -64,7 +64,8 @@ def test_more_than_the_limit_is_refused_with_a_code_of_its_own(rushes: CommandLi
     result = rushes.run("generate", "A cat", *SORA, "-n", "2", "--max-cost", "1.50")
 
     assert result.returncode == 3
-    assert "This would cost $1.60, and the limit is $1.50. Nothing was sent." in result.stderr
+    assert "This would cost $1.60, and --max-cost is $1.50" in result.stderr
+    assert "It is not bought." in result.stderr
     assert fake.requests == []
 
 

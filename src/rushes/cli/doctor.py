@@ -11,9 +11,10 @@ import click
 from rushes.app import App
 from rushes.cli.run import common_options, print_json, run, settings_of
 from rushes.errors import RushesError
+from rushes.jobs import claims
 from rushes.jobs.ledger import IllegalMove, JobState, check_attempts
+from rushes.jobs.presence import presence_for
 from rushes.jobs.store import Filter
-from rushes.jobs.worker import somebody_works
 from rushes.media.disk import free_bytes
 from rushes.version import VERSION
 
@@ -41,7 +42,8 @@ def doctor(as_json: bool, env_file: Path | None, log_level: str | None) -> None:
 
 
 async def _examine(app: App) -> list[Finding]:
-    checks: list[Callable[[App], Awaitable[Finding]]] = [_settings, _database, _disk, _media, _ledger, _attention]
+    checks: list[Callable[[App], Awaitable[Finding]]]
+    checks = [_settings, _database, _disk, _store, _media, _ledger, _attention]
     findings = [Finding("rushes", True, f"{VERSION} on Python {platform.python_version()}, {platform.platform()}")]
     for check in checks:
         try:
@@ -56,13 +58,29 @@ async def _settings(app: App) -> Finding:
 
 
 async def _database(app: App) -> Finding:
-    works = "a worker is at work" if somebody_works(app.db.path) else "no worker is at work"
-    return Finding("database", True, f"{app.db.path}; {works}")
+    await app.db.check_writable()
+    working = await _working(app)
+    workers = {0: "no worker is at work", 1: "a worker is at work"}.get(working, f"{working} workers are at work")
+    return Finding("database", True, f"{await app.db.kind()}, {app.db.where}: can be written; {workers}")
+
+
+async def _working(app: App) -> int:
+    """How many workers live, on whichever machine."""
+    presence = presence_for(app.db)
+    known = [worker.id for worker in await app.db.read(claims.known_workers)]
+    if not await presence.anybody(known):
+        return 0
+    return max(1, len(known) - len(await presence.gone(known)))
 
 
 async def _disk(app: App) -> Finding:
     free = free_bytes(app.settings.home)
     return Finding("disk", free >= LOW_DISK_BYTES, f"{free / 1e9:.1f} GB free in {app.settings.home}")
+
+
+async def _store(app: App) -> Finding:
+    await app.media.check()
+    return Finding("store", True, f"{app.media.url('videos')}: can be written, read and cleared")
 
 
 async def _media(app: App) -> Finding:
