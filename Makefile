@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/python -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test check format bench coverage lock clean
+.PHONY: help install dev demo test crash check format bench coverage lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -35,6 +35,9 @@ demo: $(VENV)/.installed ## make a first video, offline and without a key
 
 test: $(VENV)/.dev ## run all tests, TEST_JOBS files at once: most of them wait for a far side
 	@$(BIN)/python -m pytest -q --numprocesses $(TEST_JOBS) --dist loadfile
+
+crash: $(VENV)/.dev ## run the whole fault matrix and print it; hours, or CRASH="--minutes 20 --seed 7"
+	@$(BIN)/python -m rushes.testing.matrix $(CRASH)
 
 check: $(VENV)/.dev ## what CI checks besides the tests: format, lint, types, layers, docs
 	@$(BIN)/ruff format --check --quiet .

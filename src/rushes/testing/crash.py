@@ -1,14 +1,17 @@
-"""A process that kills itself, without warning, at a named point of a job: what a power cut looks like.
+"""A process that kills itself, without warning, at a chosen point: what a power cut looks like.
 
     python -m rushes.testing.crash attempt.sending generate "a prompt" -m openai:video:sora-2
 
-The points are those that `rushes.jobs.services.Services.reached` is called with. `POINT:3` is the third time.
+The points are those that `rushes.jobs.services.Services.reached` is called with, and two that every write to a
+database passes: `commit.begun`, with nothing durable yet, and `commit.done`, with nobody told yet. `POINT:3` is the
+third time that it is reached.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
 POINTS = (
     "job.admitted",
@@ -25,6 +28,8 @@ POINTS = (
     "job.completed",
 )
 """In the order in which an untroubled job passes them."""
+COMMITS = ("commit.begun", "commit.done")
+WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
 def kill_at(point: str) -> Callable[[str], None]:
@@ -42,11 +47,38 @@ def kill_at(point: str) -> Callable[[str], None]:
     return reached
 
 
+def report_commits(reached: Callable[[str], None]) -> None:
+    """Pass the two points of `COMMITS` for every transaction that writes, the workflow library's among them."""
+    from sqlalchemy import Connection, Engine, event
+    from sqlalchemy.pool import Pool
+
+    def note_write(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.lstrip()[:6].upper() in WRITES:
+            connection.info["wrote"] = True
+
+    def begun(connection: Connection) -> None:
+        if connection.info.pop("wrote", False):
+            connection.info["committing"] = True
+            reached("commit.begun")
+
+    def given_back(connection: Any, record: Any) -> None:
+        # There is no event behind a commit; a connection is given back right after it, before anybody is told.
+        if record.info.pop("committing", False):
+            reached("commit.done")
+
+    event.listen(Engine, "before_cursor_execute", note_write)
+    event.listen(Engine, "commit", begun)
+    event.listen(Pool, "checkin", given_back)
+
+
 def main() -> None:
     from rushes.cli import cli
     from rushes.cli.run import Hooks
 
-    cli.main(sys.argv[2:], prog_name="rushes", obj=Hooks(reached=kill_at(sys.argv[1])))
+    reached = kill_at(sys.argv[1])
+    if sys.argv[1].partition(":")[0] in COMMITS:
+        report_commits(reached)
+    cli.main(sys.argv[2:], prog_name="rushes", obj=Hooks(reached=reached))
 
 
 if __name__ == "__main__":

@@ -261,6 +261,8 @@ class FakeOpenAI(BookedServer[FakeJob]):
         job = self._job(remote_id)
         if fault and fault.trouble is Trouble.MODERATED:
             job.failure = ("moderation_blocked", BLOCKED)
+        if fault and fault.trouble is Trouble.EMPTY:
+            job.empty = True
         if fault and fault.trouble is Trouble.FAILED_AS:
             job.failure, job.served_as = ("internal_error", "The generation failed."), fault.number
         shown = self._shown(job)
@@ -324,6 +326,8 @@ class FakeOpenAI(BookedServer[FakeJob]):
         if shown["status"] != "completed":
             raise Refusal(404, f"Video is not ready yet, use GET /v1/videos/{job.id} to check status.")
         self._check_not_expired(job)
+        if job.empty:
+            raise Refusal(404, f"Video '{job.id}' has no content.", code="not_found")
         if variant == "video":
             body, mime = self.content_of(job.id), "video/mp4"
         elif variant in ("thumbnail", "spritesheet"):

@@ -35,6 +35,7 @@ class FakeJob(TimedJob):
     created: float  # Unix time by the fake's clock
     failure: tuple[str, str] | None = None
     served_as: int = 200  # the status that a look at the failed job gets
+    empty: bool = False  # done, without a content
     completed: float | None = None
     remixed_from: str | None = None
     extensions: int = 0  # how many of the steps that led to it were extensions

@@ -50,6 +50,7 @@ class FakeJob(TimedJob):
     pixels: tuple[int, int]
     failure: Mapping[str, Any] | None = None  # what its answer holds beside the status
     served_as: int = 200
+    empty: bool = False  # done, without a link
 
 
 class FakeZai(BookedServer[FakeJob]):
@@ -170,6 +171,8 @@ class FakeZai(BookedServer[FakeJob]):
             job.failure = {"error": error, "content_filter": [{"role": "assistant", "level": 1}]}
         if fault and fault.trouble is Trouble.FAILED_AS:
             job.failure, job.served_as = {"error": {"code": "500", "message": "The generation failed."}}, fault.number
+        if fault and fault.trouble is Trouble.EMPTY:
+            job.empty = True
         shown: dict[str, Any] = {"model": job.model, "request_id": job.request_id, "task_status": "PROCESSING"}
         if job.failure is not None:
             shown |= {"task_status": "FAIL", **job.failure}
@@ -178,7 +181,7 @@ class FakeZai(BookedServer[FakeJob]):
         elif job.done and not (fault and fault.trouble is Trouble.BACKWARDS):
             host = self.result_host or self.url
             links = {"url": f"{host}/results/{job.id}.mp4", "cover_image_url": f"{host}/results/{job.id}.jpeg"}
-            shown |= {"task_status": "SUCCESS", "video_result": [links]}
+            shown |= {"task_status": "SUCCESS", "video_result": [] if job.empty else [links]}
         return Answer.json(shown, job.served_as)
 
 

@@ -21,6 +21,7 @@ class Trouble(StrEnum):
     HANG = "hang"  # no answer, the connection stays open
     RESET = "reset"  # the connection is cut before the answer
     CUT = "cut"  # the connection is cut inside the answer
+    SLOW = "slow"  # a good answer, after so many seconds
     HTML = "html"  # a web page with status 200
     HALF_JSON = "half_json"  # the answer stops in the middle, in good form
     # create
@@ -31,6 +32,7 @@ class Trouble(StrEnum):
     WORD = "word"  # an unknown status word; value: the word
     BACKWARDS = "backwards"  # status, progress and time as if it had only just begun
     FAILED_AS = "failed_as"  # the job fails, and is served with an error status; value: the status
+    EMPTY = "empty"  # the job is done, and there is no video, now or later
     # download
     TRUNCATED = "truncated"  # the connection ends after so many bytes, short of the announced length
     RESET_AFTER = "reset_after"  # the same, with a reset

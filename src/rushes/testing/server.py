@@ -13,10 +13,11 @@ import struct
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.message import Message
+from enum import StrEnum
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import TCPServer
@@ -203,6 +204,9 @@ class Exchange(BaseHTTPRequestHandler):
             case Trouble.CUT:
                 self.send(Answer(answer.status, body[: len(body) // 2], answer.headers), announce=len(body))
                 self.cut(reset=True)
+            case Trouble.SLOW:
+                self.listener.stopping.wait(float(fault.value))
+                self.send(answer)
             case Trouble.HTML:
                 self.send(Answer(200, WEB_PAGE, {"content-type": "text/html"}))
             case Trouble.HALF_JSON:
@@ -334,6 +338,14 @@ class TimedJob:
         return self.share() >= 1.0
 
 
+class Moment(StrEnum):
+    """Where an exchange has come to: what a far side knows and the caller does not, or not yet."""
+
+    RECEIVED = "received"  # nothing was done for it yet
+    CARRIED_OUT = "carried_out"  # a create is charged by now, unless a fault refused it
+    ANSWERED = "answered"  # the answer was sent, or the connection was ended as a fault wanted it
+
+
 AnyJob = TypeVar("AnyJob", bound=TimedJob)
 
 
@@ -350,6 +362,8 @@ class BookedServer(FakeServer, Generic[AnyJob]):
         self.faults = Faults()
         self.jobs: dict[str, AnyJob] = {}
         self.lock = threading.Lock()  # around a look at `jobs` and the charge that follows from it
+        self.looking_on: Callable[[Moment, str | None, Received], None] | None = None
+        """Told of every exchange, three times, with its operation: a crash test ends the caller in the midst of it."""
 
     @abstractmethod
     def operation_of(self, received: Received) -> str | None:
@@ -387,6 +401,7 @@ class BookedServer(FakeServer, Generic[AnyJob]):
     def serve(self, received: Received, exchange: Exchange) -> None:
         self.requests.append(received)
         operation = self.operation_of(received)
+        self._tell(Moment.RECEIVED, operation, received)
         fault = self.faults.take(operation) if operation in Faults.OPERATIONS else None
         if operation == "create":
             self.book.arrived()
@@ -395,10 +410,16 @@ class BookedServer(FakeServer, Generic[AnyJob]):
         except Refused as refused:
             answer = refused.answer
         answer = replace(answer, headers={**self.shared_headers(), **answer.headers})
+        self._tell(Moment.CARRIED_OUT, operation, received)
         if fault is None:
             exchange.send(answer)
         else:
             exchange.misbehave(fault, answer)
+        self._tell(Moment.ANSWERED, operation, received)
+
+    def _tell(self, moment: Moment, operation: str | None, received: Received) -> None:
+        if self.looking_on is not None:
+            self.looking_on(moment, operation, received)
 
     def _carried_out(self, received: Received, operation: str | None, fault: Fault | None) -> Answer:
         """A create whose fault does not say `accepted` is never carried out; other calls with a status neither."""
