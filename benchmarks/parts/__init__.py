@@ -1,0 +1,1 @@
+"""What several benchmarks share: a far side, and how the processes are measured."""
