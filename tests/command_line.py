@@ -6,7 +6,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rushes.jobs.presence import somebody_works
+from filelock import FileLock, Timeout
+
+from rushes.jobs.presence import lock_path
 
 TIMEOUT_S = 150.0  # a bound, for machines that are busy
 
@@ -61,3 +63,13 @@ class CommandLine:
 
     def somebody_works(self) -> bool:
         return somebody_works(self.database)
+
+
+def somebody_works(database: Path) -> bool:
+    """Whether a process holds the lock of an SQLite file. Takes it for a moment if nobody does."""
+    lock = FileLock(lock_path(database), thread_local=False)
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True

@@ -15,10 +15,10 @@ from rushes.app import App
 from rushes.config import Settings
 from rushes.errors import RushesError
 from rushes.jobs.ledger import AttemptState, JobState
-from rushes.jobs.presence import somebody_works
 from rushes.planning import Wish
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault
+from tests.command_line import somebody_works
 
 pytestmark = pytest.mark.anyio
 

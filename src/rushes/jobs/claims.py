@@ -43,7 +43,6 @@ WORKABLE = [state.value for state in WORKABLE_JOB_STATES]
 BEGUN = [state.value for state in WORKABLE_JOB_STATES - {JobState.QUEUED}]
 KNOWN_WORKERS = sa.select(workers).order_by(workers.c.started_at)
 HELD_BY = sa.select(jobs.c.id).where(jobs.c.worker == sa.bindparam("worker"), jobs.c.state.in_(WORKABLE))
-COUNT_HELD = sa.select(sa.func.count()).where(jobs.c.worker == sa.bindparam("worker"), jobs.c.state.in_(WORKABLE))
 LEFT_BEHIND = (
     sa.select(jobs.c.id, jobs.c.provider, jobs.c.state)
     .where(
@@ -108,10 +107,6 @@ def release(connection: sa.Connection, job: Job) -> None:
 def held_by(connection: sa.Connection, worker_id: str) -> list[str]:
     """The open jobs of a worker."""
     return list(connection.execute(HELD_BY, {"worker": worker_id}).scalars())
-
-
-def count_held(connection: sa.Connection, worker_id: str) -> int:
-    return connection.execute(COUNT_HELD, {"worker": worker_id}).scalar_one()
 
 
 def left_behind(

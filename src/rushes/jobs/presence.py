@@ -85,13 +85,3 @@ def presence_for(db: Database) -> Presence:
 
 def lock_path(database: Path) -> Path:
     return database.with_name(database.name + ".worker.lock")
-
-
-def somebody_works(database: Path) -> bool:
-    """Whether a process holds the lock of an SQLite file. Takes it for a moment if nobody does."""
-    lock = FileLock(lock_path(database), thread_local=False)
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True

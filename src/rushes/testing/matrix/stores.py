@@ -41,7 +41,7 @@ class SqliteStore:
         return sa.create_engine(f"sqlite:///{folder / 'home' / 'rushes.db'}", connect_args={"timeout": 30})
 
     def sever(self, address: str | None, application: str) -> None:
-        raise NotImplementedError("a file has no connections to cut")
+        raise ValueError("a file has no connections to cut: choose PostgreSQL for this row")
 
 
 class PostgresStore:
