@@ -1,5 +1,6 @@
 """`python -m rushes`, and the `rushes` command."""
 
+import os
 import sys
 
 
@@ -9,7 +10,11 @@ def main() -> None:
     from rushes.errors import RushesError
 
     try:
-        cli.main(prog_name="rushes", standalone_mode=True)
+        try:
+            cli.main(prog_name="rushes", standalone_mode=True)
+        except SystemExit as ended:
+            _leave(ended)
+            raise
     except RushesError as error:
         from rushes.logs import without_secrets
 
@@ -19,6 +24,14 @@ def main() -> None:
         # Whoever read our output has gone, as `head` does; there is nobody left to tell.
         sys.stderr.close()
         sys.exit(1)
+
+
+def _leave(ended: SystemExit) -> None:
+    """End at once where a bucket was spoken to: its library's threads may abort a process that takes itself apart."""
+    if "obstore" in sys.modules and isinstance(ended.code, int | None):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code or 0)
 
 
 if __name__ == "__main__":
