@@ -2,6 +2,8 @@
 
 import os
 import sys
+from contextlib import suppress
+from typing import NoReturn
 
 
 def main() -> None:
@@ -9,29 +11,34 @@ def main() -> None:
     from rushes.cli import cli
     from rushes.errors import RushesError
 
+    code: str | int | None = 0
     try:
-        try:
-            cli.main(prog_name="rushes", standalone_mode=True)
-        except SystemExit as ended:
-            _leave(ended)
-            raise
+        cli.main(prog_name="rushes", standalone_mode=True)
+    except SystemExit as ended:
+        code = ended.code
     except RushesError as error:
         from rushes.logs import without_secrets
 
         sys.stderr.write(f"rushes: {without_secrets(str(error))}\n")
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; there is nobody left to tell.
         sys.stderr.close()
-        sys.exit(1)
+        code = 1
+    _leave(code)
 
 
-def _leave(ended: SystemExit) -> None:
-    """End at once where a bucket was spoken to: its library's threads may abort a process that takes itself apart."""
-    if "obstore" in sys.modules and isinstance(ended.code, int | None):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(ended.code or 0)
+def _leave(code: str | int | None) -> NoReturn:
+    """End, without taking the process apart where obstore was loaded: all is done, and its threads may abort it then.
+
+    Seen once, as SIGABRT after a finished `videos export` out of a bucket.
+    """
+    if "obstore" in sys.modules and isinstance(code, int | None):
+        with suppress(OSError, ValueError):  # nobody reads, or it is closed already
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code or 0)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
