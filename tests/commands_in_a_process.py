@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from rushes.__main__ import main
+from rushes import __main__ as front_door
 
 
 class Said(NamedTuple):
@@ -24,14 +24,11 @@ class Said(NamedTuple):
 
 def run(arguments: list[str]) -> Said:
     """One command, through the front door."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
+    out, err = io.StringIO(), io.StringIO()
     sys.argv = ["rushes", *arguments]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as exit_:
-            code = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
-    return Said(code, out.getvalue(), err.getvalue())
+        code = front_door.run()
+    return Said(code if isinstance(code, int) else int(code is not None), out.getvalue(), err.getvalue())
 
 
 def newest_video() -> str:

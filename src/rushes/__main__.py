@@ -6,8 +6,16 @@ from contextlib import suppress
 from typing import NoReturn
 
 
-def main() -> None:
-    """Run the command line. An error of ours is one line on stderr and an exit code; a traceback is a bug."""
+def main() -> NoReturn:
+    """Run the command line, and end the process."""
+    _leave(run())
+
+
+def run() -> str | int | None:
+    """Run the command line and return its exit code.
+
+    An error of ours is one line on stderr and a code; a traceback is a bug.
+    """
     from rushes.cli import cli
     from rushes.errors import RushesError
 
@@ -25,7 +33,7 @@ def main() -> None:
         # Whoever read our output has gone, as `head` does; there is nobody left to tell.
         sys.stderr.close()
         code = 1
-    _leave(code)
+    return code
 
 
 def _leave(code: str | int | None) -> NoReturn:
