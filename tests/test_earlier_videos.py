@@ -154,8 +154,6 @@ async def test_the_same_remix_after_a_kill_is_picked_up_and_made_once_more_when_
 async def test_a_remix_goes_nowhere_but_to_the_account_that_has_the_video(app: App, fake: FakeOpenAI) -> None:
     first = await made(app, "A boat", model="draft", seconds=2)
 
-    with pytest.raises(Unsupported, match="draft does not take remix"):
-        await app.plan(Wish(prompt="At night", remix=first.id))
     with pytest.raises(Unsupported, match="cannot remix"):
         await app.plan(Wish(prompt="At night", model=SORA, remix=first.id))
     assert fake.book.creates == 0

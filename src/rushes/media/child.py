@@ -162,12 +162,24 @@ def _spritesheet(args: dict[str, Any], config: Config, progress: Progress) -> An
 
 
 def _animatic(args: dict[str, Any], config: Config, progress: Progress) -> Any:
-    from rushes.media.animatic import Board, Card, render_animatic
+    from rushes.media.animatic import Board, Card, Reference, Source, Start, render_animatic
 
     board = dict(args["board"])
     for name in ("first_frame", "last_frame"):
         board[name] = Path(board[name]) if board[name] else None
     board["card"] = Card(model=board["card"]) if board["card"] else None
+    if source := board["source"]:
+        board["source"] = Source(start=Start(source["kind"]), path=Path(source["path"]))
+    board["references"] = tuple(
+        Reference(
+            path=Path(each["path"]),
+            clip=each["clip"],
+            frame_index=each["frame_index"],
+            crop=tuple(each["crop"]) if each["crop"] else None,
+            label=each["label"],
+        )
+        for each in board["references"]
+    )
     try:
         wanted = Board(**board)
     except ValueError as error:

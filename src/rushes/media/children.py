@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -34,7 +34,7 @@ from rushes.media.pictures import Picture
 from rushes.media.probe import Probe
 from rushes.media.provenance import Claim, definition, parts
 from rushes.media.reports import Report
-from rushes.video import Size
+from rushes.video import Size, SourceKind
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,29 @@ DOING = {
     "provenance": "Reading the manifest",
 }
 ERRORS: Mapping[str, type[MediaError]] = {e.code: e for e in (MediaError, Truncated, StoreFull)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftSource:
+    """The file of an earlier video that a draft starts from, and how."""
+
+    kind: SourceKind
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftReference:
+    """A picture, or the first one of a clip, that a draft shows.
+
+    With a `frame_index` it is seen from that frame on, else in a small frame of its own, which bears the `label`.
+    `crop` are left, top, right and bottom of the part that is meant, as shares of its size.
+    """
+
+    path: Path
+    clip: bool = False
+    frame_index: int | None = None
+    crop: tuple[float, float, float, float] | None = None
+    label: str | None = None
 
 
 class _Trouble(BaseModel):
@@ -346,10 +369,16 @@ class Children:
         first_frame: Path | None = None,
         last_frame: Path | None = None,
         card_model: str | None = None,
+        source: DraftSource | None = None,
+        references: Sequence[DraftReference] = (),
         timeout_s: float = RENDER_TIMEOUT_S,
         on_progress: OnProgress | None = None,
     ) -> None:
-        """Render a draft to `out`. `card_model` is the model named on its card; None: no card."""
+        """Render a draft to `out`. `card_model` is the model named on its card; None: no card.
+
+        With a `source` its frame rate and seed are kept, `seed` being counted on top; of an extension `seconds` are
+        those that are added.
+        """
         board = {
             "prompt": prompt,
             "width": size.width,
@@ -362,6 +391,8 @@ class Children:
             "first_frame": _text(first_frame) if first_frame else None,
             "last_frame": _text(last_frame) if last_frame else None,
             "card": card_model,
+            "source": {"kind": source.kind.value, "path": _text(source.path)} if source else None,
+            "references": [{**asdict(each), "path": _text(each.path)} for each in references],
         }
         await self.run("animatic", {"board": board, "out": _text(out)}, timeout_s=timeout_s, on_progress=on_progress)
 

@@ -197,7 +197,7 @@ def test_the_card_takes_any_text(prompt: str, tmp_path: Path) -> None:
         {"width": 3842},
         {"width": 3840, "height": 3840},
         {"seconds": 0},
-        {"seconds": 61},
+        {"seconds": 121},
         {"fps": 0},
     ],
 )

@@ -16,6 +16,7 @@ from rushes.media.animatic.planes import Frame
 
 _FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 _SMALLEST = (160, 90)  # below this no letter could be read
+_MOST_LINES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,37 +58,46 @@ def timecode(number: int, fps: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"
 
 
-def make_slate(*, prompt: str, model: str, seed: int, width: int, height: int, fps: int) -> Slate | None:
-    """The card for a frame of this size; None where it could not be read."""
+def make_slate(
+    *, prompt: str, model: str, seed: int, width: int, height: int, fps: int, covering: bool = False
+) -> Slate | None:
+    """The card for a frame of this size; None where it could not be read.
+
+    `covering`: over pictures that may bear a card already, it hides the largest that one can be.
+    """
     if width < _SMALLEST[0] or height < _SMALLEST[1]:
         return None
     size = max(8, round(0.0225 * min(height, 1.25 * width)))
-    words, small = _font(size), _font(max(7, round(size * 0.78)))
+    words, small = font_of(size), font_of(max(7, round(size * 0.78)))
     pad, gap = round(size * 0.80), round(size * 0.42)
     room = round(width * (0.40 if width > height else 0.78)) - 2 * pad
-    lines = wrapped(_printable(prompt), words, room, 2)
+    lines = wrapped(printable(prompt), words, room, _MOST_LINES)
     clock_wide = _text_width(small, "00:00:00:00")
-    label = _shortened(f"{_printable(model)}   seed {seed}", small, max(10, room - clock_wide - round(size * 1.6)))
+    label = shortened(f"{printable(model)}   seed {seed}", small, max(10, room - clock_wide - round(size * 1.6)))
     inner = max(
         _text_width(small, label) + round(size * 1.6) + clock_wide,
         *(_text_width(words, line) for line in lines),
     )
     line_high, small_high = round(size * 1.32), round(size * 1.05)
+    if covering:
+        inner, missing = max(inner, room), _MOST_LINES - len(lines)
+    else:
+        missing = 0
     box_wide = _even(inner + 2 * pad)
-    box_high = _even(2 * pad + len(lines) * line_high + gap + small_high - round(size * 0.25))
+    box_high = _even(2 * pad + (len(lines) + missing) * line_high + gap + small_high - round(size * 0.25))
     text = Image.new("L", (box_wide, box_high), 0)
     draw = ImageDraw.Draw(text)
     y = pad - round(size * 0.22)
     for line in lines:
         draw.text((pad, y), line, font=words, fill=240)
         y += line_high
-    y += gap
+    y += gap + missing * line_high
     draw.text((pad, y), label, font=small, fill=165)
     margin = _even(round(0.032 * min(width, height)))
     return Slate(
         left=margin,
         top=_even(height - margin - box_high),
-        plate=_plate(box_wide, box_high, size),
+        plate=Image.new("L", (box_wide, box_high), 255) if covering else _plate(box_wide, box_high, size),
         text=text,
         digits=_digits(small),
         clock_x=box_wide - pad - clock_wide,
@@ -107,10 +117,11 @@ def wrapped(text: str, font: ImageFont.FreeTypeFont, room: int, most: int) -> li
         lines.append(line)
     if words:
         lines[-1] += " …"
-    return [_shortened(line, font, room) for line in lines] or ["…"]
+    return [shortened(line, font, room) for line in lines] or ["…"]
 
 
-def _shortened(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
+def shortened(text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
+    """As much of a text as fits into `room` pixels."""
     if _text_width(font, text) <= room:
         return text
     # Scripts without spaces arrive as one long word; halving finds the longest part that fits.
@@ -146,7 +157,7 @@ def _text_width(font: ImageFont.FreeTypeFont, text: str) -> int:
     return round(font.getlength(text))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """One line without control characters; broken surrogates become question marks."""
     clean = text[:2000].encode("utf-8", errors="replace").decode("utf-8")
     return "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in clean)
@@ -157,5 +168,6 @@ def _even(value: int) -> int:
 
 
 @lru_cache(maxsize=8)
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font_of(size: int) -> ImageFont.FreeTypeFont:
+    """The font of all that is written, so many pixels high."""
     return ImageFont.truetype(str(_FONT), size, layout_engine=ImageFont.Layout.BASIC)

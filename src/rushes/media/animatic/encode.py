@@ -32,7 +32,7 @@ def write_mp4(
     *,
     width: int,
     height: int,
-    fps: int,
+    rate: Fraction,
     sound: Field | None,
     title: str,
     comment: str,
@@ -42,14 +42,14 @@ def write_mp4(
     with av.open(str(out), "w", format="mp4", options=options) as container:
         container.metadata["title"] = title
         container.metadata["comment"] = comment
-        video = _video_stream(container, width, height, fps)
+        video = _video_stream(container, width, height, rate)
         audio = _audio_stream(container) if sound is not None else None
         written = 0
         for number, frame in enumerate(frames):
-            container.mux(video.encode(_video_frame(frame, number, fps)))  # pyright: ignore[reportUnknownMemberType]
+            container.mux(video.encode(_video_frame(frame, number, rate)))  # pyright: ignore[reportUnknownMemberType]
             if audio is not None and sound is not None:
                 # Kept half a second ahead of the picture, so that the file is interleaved and nothing piles up.
-                until = min(sound.shape[1], round((number / fps + 0.5) * SAMPLE_RATE))
+                until = min(sound.shape[1], round((number / rate + 0.5) * SAMPLE_RATE))
                 written = _write_sound(container, audio, sound, written, until)
         container.mux(video.encode(None))  # pyright: ignore[reportUnknownMemberType]
         if audio is not None and sound is not None:
@@ -57,7 +57,7 @@ def write_mp4(
             container.mux(audio.encode(None))  # pyright: ignore[reportUnknownMemberType]
 
 
-def _video_stream(container: OutputContainer, width: int, height: int, fps: int) -> VideoStream:
+def _video_stream(container: OutputContainer, width: int, height: int, rate: Fraction) -> VideoStream:
     options = {
         "preset": "superfast",
         "crf": "22",
@@ -65,11 +65,11 @@ def _video_stream(container: OutputContainer, width: int, height: int, fps: int)
         "flags": "+bitexact",
         "x264-params": _X264,
     }
-    stream = container.add_stream("libx264", rate=fps, options=options)  # pyright: ignore[reportUnknownMemberType]
+    stream = container.add_stream("libx264", rate=rate, options=options)  # pyright: ignore[reportUnknownMemberType]
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    stream.time_base = Fraction(1, fps)
+    stream.time_base = 1 / rate
     context = stream.codec_context
-    context.time_base = Fraction(1, fps)
+    context.time_base = 1 / rate
     context.color_range = _LIMITED
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     return stream
@@ -79,11 +79,11 @@ def _audio_stream(container: OutputContainer) -> AudioStream:
     return container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo", options={"b": "128k", "flags": "+bitexact"})  # pyright: ignore[reportUnknownMemberType]
 
 
-def _video_frame(frame: Frame, number: int, fps: int) -> av.VideoFrame:
+def _video_frame(frame: Frame, number: int, rate: Fraction) -> av.VideoFrame:
     picture = av.VideoFrame(frame.width, frame.height, "yuv420p")
     for plane, image in zip(picture.planes, (frame.y, frame.u, frame.v), strict=True):
         plane.update(_padded(image, plane.line_size))
-    picture.pts, picture.time_base = number, Fraction(1, fps)
+    picture.pts, picture.time_base = number, 1 / rate
     picture.colorspace, picture.color_range = _BT709, _LIMITED
     return picture
 

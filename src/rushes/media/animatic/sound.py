@@ -46,7 +46,7 @@ def sound_bed(scene: Scene, hour: Hour, *, seconds: int, chance: Chance) -> Fiel
     _add(bed, _pad(_mood(scene, hour), chance.stream("sound pad"), count), 0.55)
     _fade(bed, seconds)
     bed *= np.float32(10 ** ((LOUDNESS_LUFS - loudness(bed)) / 20))
-    return _limited(bed)
+    return limited(bed)
 
 
 Maker = Callable[[Generator, int], Field]
@@ -294,7 +294,7 @@ def _fade(bed: Field, seconds: int) -> None:
     bed[:, -fall:] *= np.linspace(1, 0, fall, dtype=np.float32) ** 2
 
 
-def _limited(bed: Field) -> Field:
+def limited(bed: Field) -> Field:
     """Peaks above 0.6 are rounded off below 0.9: nothing clips, and nothing quiet is touched."""
     loud = np.abs(bed)
     knee = np.float32(0.6)

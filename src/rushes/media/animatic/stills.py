@@ -39,15 +39,50 @@ class Crop:
 def load_still(path: Path, width: int, height: int) -> Still:
     """Read a picture and fit it to the frame: filled, cut evenly on two sides, turned as its EXIF says."""
     with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image)
-        flat = Image.new("RGB", upright.size, (0, 0, 0))
-        rgba = upright.convert("RGBA")
-        flat.paste(rgba, mask=rgba.getchannel("A"))
-        fitted = ImageOps.fit(flat, (width, height), Image.Resampling.LANCZOS)
-    border_x, border_y = math.ceil(width * _BORDER / 2) * 2, math.ceil(height * _BORDER / 2) * 2
-    rgb: Field = np.asarray(fitted, dtype=np.float32) / np.float32(255)
-    padded = np.pad(rgb, ((border_y, border_y), (border_x, border_x), (0, 0)), mode="symmetric")
+        return still_of_picture(as_rgb(image), width, height)
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A picture upright, on black where it is transparent."""
+    upright = ImageOps.exif_transpose(image)
+    flat = Image.new("RGB", upright.size, (0, 0, 0))
+    rgba = upright.convert("RGBA")
+    flat.paste(rgba, mask=rgba.getchannel("A"))
+    return flat
+
+
+def rgb_field(image: Image.Image) -> Field:
+    """RGB in 0..1."""
+    rgb: Field = np.asarray(image, dtype=np.float32) / np.float32(255)
+    return rgb
+
+
+def still_of_picture(picture: Image.Image, width: int, height: int) -> Still:
+    """An RGB picture, fitted to the frame."""
+    fitted = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
+    border_x, border_y = _borders(width, height)
+    padded = np.pad(rgb_field(fitted), ((border_y, border_y), (border_x, border_x), (0, 0)), mode="symmetric")
     return Still(planes=to_planes(padded), border_x=border_x, border_y=border_y)
+
+
+def still_of_frame(frame: Frame) -> Still:
+    """A frame that stands still: unmoved it is drawn as just the same pixels."""
+    border_x, border_y = _borders(frame.width, frame.height)
+    y, u, v = (
+        Image.fromarray(np.pad(np.asarray(plane), ((high, high), (wide, wide)), mode="symmetric"))
+        for plane, high, wide in (
+            (frame.y, border_y, border_x),
+            (frame.u, border_y // 2, border_x // 2),
+            (frame.v, border_y // 2, border_x // 2),
+        )
+    )
+    return Still(
+        planes=Planes(y=y, u=u, v=v, alpha=None, alpha_half=None, size=y.size), border_x=border_x, border_y=border_y
+    )
+
+
+def _borders(width: int, height: int) -> tuple[int, int]:
+    return math.ceil(width * _BORDER / 2) * 2, math.ceil(height * _BORDER / 2) * 2
 
 
 def crop_at(moves: tuple[Move, ...], progress: float) -> Crop:
