@@ -3,6 +3,7 @@
 import ipaddress
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -59,7 +60,8 @@ def postgres_template(postgres: PostgresServer) -> str:
     async def make() -> None:
         (await Database.open(url)).close()
 
-    anyio.run(make)
+    with ThreadPoolExecutor(1) as thread:  # the loop of the async fixtures may be running in ours
+        thread.submit(anyio.run, make).result()
     return url.rpartition("/")[2]
 
 

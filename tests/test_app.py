@@ -1,6 +1,7 @@
 """The front door: everything that is wrong is said before any money moves, and the short way in works."""
 
 from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -22,6 +23,7 @@ from rushes.errors import (
     UnknownModel,
     Unsupported,
 )
+from rushes.jobs.service import Snapshot
 from rushes.jobs.store import Filter
 from rushes.planning import Wish
 from rushes.testing.clips import picture
@@ -252,16 +254,25 @@ async def test_the_model_of_the_settings_comes_first(settings: Settings) -> None
 # -- generate, for code that is not asynchronous ---------------------------------------------------
 
 
+def generated(prompt: str, **asked: Any) -> Video:
+    """From a thread of its own: in this one the loop of other tests' fixtures may be running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(rushes.generate, prompt, **asked).result()
+
+
 def test_one_call_makes_a_video(settings: Settings, fake: FakeOpenAI) -> None:
     percents = list[float]()
 
-    video = rushes.generate(
+    def note(snapshot: Snapshot) -> None:
+        percents.append(snapshot.percent)
+
+    video = generated(
         "A cat",
         model=SORA,
         seconds=4,
         max_cost_usd="0.40",
         settings=settings,
-        on_progress=lambda snapshot: percents.append(snapshot.percent),
+        on_progress=note,
     )
 
     assert isinstance(video, Video)
@@ -271,16 +282,16 @@ def test_one_call_makes_a_video(settings: Settings, fake: FakeOpenAI) -> None:
 
 
 def test_the_same_call_again_is_served_from_the_library(settings: Settings, fake: FakeOpenAI) -> None:
-    first = rushes.generate("A cat", model=SORA, seconds=4, settings=settings)
-    second = rushes.generate("A cat", model=SORA, seconds=4, settings=settings)
+    first = generated("A cat", model=SORA, seconds=4, settings=settings)
+    second = generated("A cat", model=SORA, seconds=4, settings=settings)
 
     assert (second.cached, second.cost_usd, second.sha256) == (True, Decimal(0), first.sha256)
     assert fake.book.charged == 1
 
 
 def test_pictures_are_made_or_left_out_as_asked(settings: Settings) -> None:
-    both = rushes.generate("A cat", model=SORA, seconds=4, settings=settings)
-    none = rushes.generate(
+    both = generated("A cat", model=SORA, seconds=4, settings=settings)
+    none = generated(
         "A dog", model=SORA, seconds=4, settings=settings, download_thumbnail=False, download_spritesheet=False
     )
 
@@ -290,7 +301,7 @@ def test_pictures_are_made_or_left_out_as_asked(settings: Settings) -> None:
 
 
 def test_draft_needs_neither_key_nor_network(home: Settings) -> None:
-    video = rushes.generate("A lighthouse at dusk", model="draft", size="320x180", seconds=1, settings=home)
+    video = generated("A lighthouse at dusk", model="draft", size="320x180", seconds=1, settings=home)
 
     assert video.path is not None
     assert (video.size, video.cost_usd) == (Size(320, 180), Decimal(0))
@@ -298,7 +309,7 @@ def test_draft_needs_neither_key_nor_network(home: Settings) -> None:
 
 def test_errors_come_out_as_they_are_not_wrapped_in_groups(settings: Settings) -> None:
     with pytest.raises(Unsupported, match="4, 8, 12, 16 or 20"):
-        rushes.generate("A cat", model=SORA, seconds=5, settings=settings)
+        generated("A cat", model=SORA, seconds=5, settings=settings)
 
 
 @pytest.mark.anyio

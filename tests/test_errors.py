@@ -51,7 +51,8 @@ def test_only_what_may_pass_by_itself_is_retryable() -> None:
     of_providers = {"Unreachable", "RateLimited", "Unavailable", "BadReply", "Vanished"}
     of_this_machine = {"Truncated", "DecoderFailed"}
     of_our_store = {"DatabaseAway", "StoreTrouble", "StoreFull", "StoreRefused", "StoreAway", "InputAway"}
-    assert retryable == of_providers | of_this_machine | of_our_store
+    of_the_caller = {"TooManyJobs"}
+    assert retryable == of_providers | of_this_machine | of_our_store | of_the_caller
 
 
 def test_doubt_is_the_default() -> None:

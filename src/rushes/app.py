@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import anyio
 import anyio.abc
@@ -16,25 +17,33 @@ from rushes import config
 from rushes.config import Settings
 from rushes.errors import ConfigError, MediaError, RushesError
 from rushes.http import Http
+from rushes.jobs import store
 from rushes.jobs.admission import Admission, Order, new_run_id
+from rushes.jobs.audit import Audit
+from rushes.jobs.callers import LOCAL, Caller
 from rushes.jobs.characters import Characters
 from rushes.jobs.codec import JobOptions
 from rushes.jobs.database import Database
 from rushes.jobs.events import Changes
+from rushes.jobs.keys import Keys
 from rushes.jobs.library import Library
 from rushes.jobs.lineage import Lineage
 from rushes.jobs.marks import Marks
+from rushes.jobs.outbox import Outbox
+from rushes.jobs.repeats import Repeat
 from rushes.jobs.retention import Retention
 from rushes.jobs.service import Jobs, Snapshot
 from rushes.jobs.services import Services
 from rushes.jobs.shelf import Character
 from rushes.jobs.spend import Spend
 from rushes.jobs.tags import Tags
+from rushes.jobs.webhooks import Webhooks
 from rushes.jobs.worker import Worker, leave_successor
 from rushes.media.children import Children
 from rushes.media.inputs import Inputs
 from rushes.media.store import MediaStore
 from rushes.planning import Given, Picture, Plan, Planner, Wish
+from rushes.policy import Policy
 from rushes.providers.base import Variant
 from rushes.providers.registry import Registry
 from rushes.video import JSON, MediaRef, Size, Video
@@ -88,6 +97,7 @@ class App:
             self.inputs = Inputs(self.media, self.children, self.http, settings.limits)
             self.db = await Database.open(settings.database_url)
             stack.callback(self.db.close)
+            self.http.via = await _installation(self.db)
             self._background = _Background()
             self.providers = Registry(
                 settings,
@@ -110,7 +120,8 @@ class App:
             )
             if self._reached is not None:
                 services = replace(services, reached=self._reached)
-            changes = Changes(self.db)
+            self.services = services
+            self.changes = changes = Changes(self.db)
             await stack.enter_async_context(changes.running())
             await stack.enter_async_context(self._background)  # last in, first out: its tasks use all of the above
             self.jobs = Jobs(services, changes)
@@ -118,10 +129,15 @@ class App:
             self.lineage = Lineage(services, self.jobs)
             self.characters = Characters(services)
             self.tags = Tags(services)
+            self.keys = Keys(self.db)
+            self.audit = Audit(self.db, keep_words=settings.policy.log_prompts)
+            self.policy = Policy(settings, self.http, self.audit)
             self.spend = Spend(services)
             self.retention = Retention(services, settings.home)
             self.planner = Planner(settings, self.providers, self.inputs, self.jobs, self.lineage, self.characters)
-            self.worker = Worker(services, changes, most_jobs=settings.worker.jobs)
+            self.webhooks = Webhooks(self.db, self.http)
+            outbox = Outbox(self.db, self.http, reached=services.reached)
+            self.worker = Worker(services, changes, most_jobs=settings.worker.jobs, beside=[outbox])
             self._stack = stack.pop_all()
         return self
 
@@ -138,7 +154,7 @@ class App:
         """Before leaving open jobs: another process must be there to work on them, or this one stays."""
         # First: who submits while we still have a place relies on us, and we look after that.
         await self._rest()
-        if not await self.worker.has_open_jobs():
+        if not await self.worker.has_anything_left():
             return
         if await self.worker.somebody_else_works():
             return
@@ -151,44 +167,50 @@ class App:
 
     # -- make --------------------------------------------------------------------------------------
 
-    async def plan(self, wish: Wish, *, ours: Collection[str] = ()) -> Plan:
+    async def plan(self, wish: Wish, *, ours: Collection[str] = (), caller: Caller = LOCAL) -> Plan:
         """Decide what would be bought, without buying. Raises what is wrong with the wish."""
         self.marks.check()
+        await self.policy.check(wish.prompt, caller=caller)
         if not self._store_checked:
             await self.media.check()  # what could not be kept is not bought
             self._store_checked = True
-        return await self.planner.plan(wish, ours=ours)
+        return await self.planner.plan(wish, ours=ours, caller=caller)
 
-    async def price(self, plan: Plan) -> Decimal | None:
+    async def price(self, plan: Plan, *, caller: Caller = LOCAL) -> Decimal | None:
         """What carrying out a plan would cost now at most, served from the library where it can be. None: unknown."""
-        prices = [await self.jobs.price_now(order) for order in self._orders(plan)]
+        prices = [await self.jobs.price_now(order) for order in self._orders(plan, caller)]
         known = [price for price in prices if price is not None]
         return sum(known, Decimal(0)) if len(known) == len(prices) else None
 
-    async def submit(self, plan: Plan) -> list[Admission]:
-        """Admit every job of a plan, as one run. Raises OverBudget before any of them if the whole does not fit."""
-        return await self.jobs.submit_all(self._orders(plan))
+    async def submit(self, plan: Plan, *, caller: Caller = LOCAL, repeat: Repeat | None = None) -> list[Admission]:
+        """Admit every job of a plan, as one run. Raises OverBudget before any of them if the whole does not fit.
 
-    def _orders(self, plan: Plan) -> list[Order]:
+        `repeat` is for a plan of one job: the earlier create that it may be.
+        """
+        return await self.jobs.submit_all(self._orders(plan, caller, repeat))
+
+    def _orders(self, plan: Plan, caller: Caller = LOCAL, repeat: Repeat | None = None) -> list[Order]:
         wish, run = plan.wish, new_run_id()
         return [
             Order(
                 routes=routes,
                 asked_model=plan.choice.asked,
                 slot=slot,
-                cache=self._cache(wish),
+                owner=caller.owner,
+                cache=wish.cache or caller.cache or self.settings.defaults.cache,
                 options=JobOptions(thumbnail=wish.thumbnail, spritesheet=wish.spritesheet),
                 tags=wish.tags,
                 priority=wish.priority,
                 run=run,
                 max_cost_usd=wish.max_cost_usd,
                 allow_unknown_price=wish.allow_unknown_price,
+                limits=caller.limits,
+                unknown_price_hold_usd=caller.unknown_price_hold_usd,
+                most_open_jobs=caller.most_open_jobs,
+                repeat=repeat,
             )
             for slot, routes in enumerate(plan.takes)
         ]
-
-    def _cache(self, wish: Wish) -> str:
-        return wish.cache or self.settings.defaults.cache
 
     async def generate(
         self,
@@ -209,15 +231,19 @@ class App:
             found += await self.jobs.wait(admission.job_id, timeout_s=timeout_s, on_progress=on_progress)
         return [await self.with_pictures(video, wish) for video in found]
 
-    async def make_character(self, name: str, clip: Picture, *, model: str | None = None) -> Character:
+    async def make_character(
+        self, name: str, clip: Picture, *, model: str | None = None, caller: Caller = LOCAL
+    ) -> Character:
         """Make a character from a short clip at a model's provider. As far as is known that costs nothing.
 
         Raises Unsupported for a model without characters, MediaError for what is no clip, and ProviderError.
         """
         chosen = self.providers.choose(model).model
         self.characters.check(name, chosen)
-        media = clip if isinstance(clip, MediaRef) else await self.inputs.add(clip, clips=True)
-        return await self.characters.create(name, media, chosen.id)
+        media = clip
+        if not isinstance(media, MediaRef):
+            media = await self.inputs.add(media, files=caller.reads_files, clips=True)
+        return await self.characters.create(name, media, chosen.id, owner=caller.owner)
 
     async def with_pictures(self, video: Video, wish: Wish) -> Video:
         """The video with its thumbnail and spritesheet made, as far as the wish wants them and the file is there."""
@@ -280,6 +306,16 @@ class _Background:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+
+async def _installation(db: Database) -> str:
+    """What tells this database from all others. Where it cannot be kept now, one for this time."""
+    chosen = f"installation_{uuid4().hex[:24]}"
+    try:
+        found = await db.read(store.installation_id)
+        return found or await db.write(lambda connection: store.give_installation_id(connection, chosen))
+    except RushesError:
+        return chosen  # whatever ails the database is told by whoever needs it
 
 
 def _home(home: Path) -> Path:

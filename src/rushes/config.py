@@ -135,6 +135,34 @@ class ProvenanceSettings(Written):
     prompt: bool = False  # put the prompt into the manifest, which travels with the file
 
 
+class GatewaySettings(Written):
+    """`[gateway]`: what `rushes serve` offers, and to whom."""
+
+    hosts: tuple[str, ...] = ()
+    """Names under which it is called, beside those of this machine; with any set, others are refused."""
+    cors_origins: tuple[str, ...] = ()  # web pages of other hosts that may call it
+    requests_per_second: Annotated[float, Field(gt=0)] = 100  # from one address, keys or none
+    requests_burst: Annotated[int, Field(ge=1)] = 400
+    body_mb: Annotated[float, Field(gt=0)] = 200  # a whole request; each file in it is bounded by [limits] input_mb
+    request_timeout_s: Annotated[float, Field(gt=0)] = 120  # in which a request must have arrived
+    poll_after_ms: Annotated[int, Field(ge=100, le=60_000)] = 5000  # how often clients are asked to look at most
+    redirect: bool = False  # out of a bucket: a signed link instead of the bytes
+    redirect_life_s: Annotated[int, Field(ge=60, le=604_800)] = 3600
+    x_accel_prefix: str | None = None  # nginx serves the files: its internal location over the media folder
+
+
+class PolicySettings(Written):
+    """`[policy]`: which prompts are refused before anything is bought. Paths are relative to the working folder."""
+
+    block: tuple[str, ...] = ()  # words and phrases
+    block_file: str | None = None  # the same, a line each
+    moderation_url: Annotated[str, Field(pattern=r"^https?://")] | None = None  # an OpenAI-style /v1/moderations
+    moderation_key_env: str | None = None
+    moderation_model: str | None = None
+    on_trouble: Literal["refuse", "allow"] = "refuse"  # when the moderation endpoint cannot be asked
+    log_prompts: bool = False  # whether the audit log keeps the words, or only their sha256
+
+
 class ConfigFile(Written):
     """The shape of `rushes.toml`."""
 
@@ -147,6 +175,8 @@ class ConfigFile(Written):
     provenance: ProvenanceSettings = ProvenanceSettings()
     budget: BudgetSettings = BudgetSettings()
     worker: WorkerSettings = WorkerSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    policy: PolicySettings = PolicySettings()
     home: str | None = None
     database_url: str | None = None
     media_url: str | None = None
@@ -173,6 +203,8 @@ class Settings:
     provenance: ProvenanceSettings = field(default_factory=ProvenanceSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     config_path: Path | None = None
 
@@ -239,6 +271,8 @@ def load(
         provenance=written.provenance,
         budget=written.budget,
         worker=written.worker,
+        gateway=written.gateway,
+        policy=written.policy,
         environment=env,
         config_path=path,
     )

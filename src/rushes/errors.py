@@ -10,8 +10,11 @@
         UnknownModel        no such model; the nearest name is in the message
         NotFound            no job or video has that id
         Conflict            what was asked does not fit the state the job is in
+        NotAllowed          this caller may not have that
+        PromptBlocked       the operator's prompt policy refuses the prompt; nothing was sent
         Moderated           the content was refused (also a ProviderError); never retried
       OverBudget            refused before spending
+      TooManyJobs           this caller has as many open jobs as he may have
       ProviderError         the far side failed us
         Unreachable         no connection was made, so nothing was bought
         RateLimited         too many requests; `retry_after_s` says when
@@ -70,7 +73,13 @@ class DatabaseAway(RushesError):
 
 
 class RequestError(RushesError):
+    """This request cannot succeed as asked. `field` names what of it is at fault, where that is one thing."""
+
     code = "invalid_request"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class Unsupported(RequestError):
@@ -91,9 +100,22 @@ class Conflict(RequestError):
     code = "conflict"
 
 
+class NotAllowed(RequestError):
+    code = "not_allowed"
+
+
+class PromptBlocked(RequestError):
+    code = "prompt_blocked"
+
+
 class OverBudget(RushesError):
     code = "over_budget"
     exit_code = 3
+
+
+class TooManyJobs(RushesError):
+    code = "too_many_jobs"
+    retryable = True
 
 
 class ProviderError(RushesError):

@@ -30,18 +30,19 @@ _SECRET_VARIABLE = re.compile(
     r"(?:^|_)(?:KEY|TOKEN|SECRET)(?:_|$)|PASSWORD|PASSPHRASE|CONNECTION_STRING", re.IGNORECASE
 )
 _NAMES_A_FILE = ("_FILE", "_PATH", "_DIR")
-_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>`{}|\\^]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>`{}|\\^]+", re.IGNORECASE)
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\?[\w.~%\[\]-]+=[^\s\"'<>]*"), f"?{HIDDEN}"),  # the query of a link whose host is named elsewhere
     (re.compile(r"\bbearer\s+[\w.~+/=-]{6,}", re.IGNORECASE), f"Bearer {HIDDEN}"),
     (
         re.compile(
-            r"((?:authorization|[\w-]*api[-_]?key|[\w-]*security-token|cookie)[\"']?\s*[:=]\s*[\"']?"
+            r"((?:authorization|api[-_]?key|security-token|cookie)[\"']?\s*[:=]\s*[\"']?"
             r"(?:(?:basic|token)\s+)?)(?=[^\s\"',;&}]*\d)[^\s\"',;&}]{8,}",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
     ),
+    (re.compile(r"\bwhsec_[\w+/=-]{8,}|\brk_[\w-]{20,}"), HIDDEN),  # our own
     (re.compile(r"\b(?:sk|pk|rk)-[\w-]{8,}|\bAIza[\w-]{20,}|\bAKIA[A-Z0-9]{12,}"), HIDDEN),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), HIDDEN),
     # What SQLAlchemy and pydantic quote of the data in hand: rows hold prompts, answers hold links.

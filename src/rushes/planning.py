@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from rushes.config import Settings
-from rushes.errors import ConfigError, RushesError, Unsupported
+from rushes.errors import ConfigError, NotAllowed, RushesError, Unsupported
+from rushes.jobs.callers import LOCAL, Caller
 from rushes.jobs.characters import Characters
 from rushes.jobs.lineage import Lineage, Origin
 from rushes.jobs.service import Jobs
@@ -20,7 +21,7 @@ from rushes.providers.base import Provider
 from rushes.providers.catalog import Model
 from rushes.providers.prepare import Fit, Misfit, Prepared, prepare
 from rushes.providers.registry import Choice, Registry
-from rushes.video import JSON, Crop, MediaRef, Reference, Size, SourceKind, SourceVideo, VideoRequest
+from rushes.video import JSON, Adjustment, Crop, MediaRef, Reference, Size, SourceKind, SourceVideo, VideoRequest
 
 Picture = MediaRef | bytes | str | Path
 """A picture in any form that is understood: bytes, a path, `file://`, an https URL, a data URI, raw base64."""
@@ -28,6 +29,7 @@ Picture = MediaRef | bytes | str | Path
 INPAINT_ITEMS = "inpaint_items"
 """Azure's own name for references with a place in time; clients that were written for it still send it as an option."""
 
+PAST = {SourceKind.REMIX: "remixed", SourceKind.EDIT: "edited", SourceKind.EXTEND: "extended"}
 
 ITEM_FIELDS = ("frame_index", "type", "file_name", "crop_bounds")
 
@@ -45,12 +47,14 @@ class Given:
 class Wish:
     """What somebody wants made, as the faces hear it: model by name, pictures in any form, everything optional.
 
-    At most one of `remix`, `edit` and `extend` names an earlier video, by its id. `fallback` names models to try when
-    the first provably did not accept. `characters` are ids of `rushes characters`, or the provider's own.
+    At most one of `remix`, `edit` and `extend` names an earlier video by its id, or is a clip to start from. `fallback`
+    names models to try when the first provably did not accept. `characters` are ids of `rushes characters`, or the
+    provider's own.
     """
 
     prompt: str
     model: str | None = None
+    asked_as: str | None = None  # what is told as the model that was asked for; None: `model`
     size: Size | str | None = None
     seconds: int | None = None
     seed: int | None = None
@@ -60,9 +64,9 @@ class Wish:
     last_frame: Picture | None = None
     references: tuple[Picture | Given, ...] = ()
     characters: tuple[str, ...] = ()
-    remix: str | None = None
-    edit: str | None = None
-    extend: str | None = None
+    remix: str | MediaRef | None = None
+    edit: str | MediaRef | None = None
+    extend: str | MediaRef | None = None
     extra: dict[str, JSON] = field(default_factory=dict[str, JSON])
     n: int = 1
     fallback: tuple[str, ...] = ()
@@ -74,6 +78,7 @@ class Wish:
     spritesheet: bool = True
     tags: tuple[str, ...] = ()
     priority: int = 0  # jobs of a higher one are taken first
+    adjustments: tuple[Adjustment, ...] = ()  # what the face has changed already, to be told with the rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +106,15 @@ class Material:
     extra: Mapping[str, JSON]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a wish starts from: a video of the library (`origin`), or a clip that was given."""
+
+    kind: SourceKind
+    origin: Origin | None = None
+    clip: MediaRef | None = None
+
+
 class Planner:
     """Plans wishes. It reads the ledger and stores pictures, and changes nothing else."""
 
@@ -120,14 +134,15 @@ class Planner:
         self._lineage = lineage
         self._characters = characters
 
-    async def plan(self, wish: Wish, *, ours: Collection[str] = ()) -> Plan:
+    async def plan(self, wish: Wish, *, ours: Collection[str] = (), caller: Caller = LOCAL) -> Plan:
         """Decide what would be bought. `ours` names fields whose values the face chose. Raises what is wrong."""
         if wish.n < 1:
             raise RushesError(f"-n {wish.n} makes nothing. Pass 1 or more.")
         checked_tags(wish.tags)
-        kind, origin = await self._origin(wish)
+        start = await self._start(wish, caller)
+        origin = start.origin if start else None
         named = wish.model or (str(origin.model) if origin else None)
-        choice = self._registry.choose(named, wish.fallback)
+        choice = self.choice(named, caller, fallback=wish.fallback, asked_as=wish.asked_as)
         material: Material | None = None
         takes: list[list[Prepared]] = [[] for _ in range(wish.n)]
         notes = [*choice.notes]
@@ -136,9 +151,11 @@ class Planner:
             try:
                 provider = self._registry.provider(model.id.provider)
                 provider.check_ready()
-                material = material or await self.taken_in(wish)
-                request = await self._request(wish, model, material, kind, origin)
-                routes = [await self._prepared(request, model, provider, wish, ours, slot) for slot in range(wish.n)]
+                material = material or await self.taken_in(wish, files=caller.reads_files)
+                request = await self._request(wish, model, material, start, caller)
+                routes = [
+                    await self._prepared(request, model, provider, wish, ours, slot, caller) for slot in range(wish.n)
+                ]
             except (ConfigError, Unsupported) as error:
                 refusals.append(error)
                 notes.append(f"{model.id} is left out: {error}")
@@ -157,13 +174,40 @@ class Planner:
             notes=tuple(notes),
         )
 
+    def choice(
+        self, named: str | None, caller: Caller, *, fallback: Sequence[str] = (), asked_as: str | None = None
+    ) -> Choice:
+        """The models that this caller may use, of those that a name leads to. Raises NotAllowed."""
+        choice = self._registry.choose(named, fallback)
+        asked = asked_as or choice.asked
+        # A name that may be used stands for its own models; a fallback has to be allowed by its own.
+        under_name = {str(model.id) for model in _models(self._registry.choose(named))}
+        models = [
+            model
+            for model in _models(choice)
+            if caller.may_use({str(model.id)} | ({asked, choice.asked} if str(model.id) in under_name else set()))
+        ]
+        if not models:
+            raise NotAllowed(f"This key may not use {asked}. It may use: {', '.join(caller.models)}.")
+        return replace(choice, model=models[0], fallbacks=tuple(models[1:]), asked=asked)
+
     async def _prepared(
-        self, request: VideoRequest, model: Model, provider: Provider, wish: Wish, ours: Collection[str], slot: int
+        self,
+        request: VideoRequest,
+        model: Model,
+        provider: Provider,
+        wish: Wish,
+        ours: Collection[str],
+        slot: int,
+        caller: Caller,
     ) -> Prepared:
         misfit = wish.misfit or Misfit(self._settings.defaults.on_misfit)
         fitted = prepare(request, model, misfit=misfit, ours=ours, slot=slot, today=self._jobs.now().date())
+        fitted = replace(fitted, adjustments=(*wish.adjustments, *fitted.adjustments))
         prepared = await self._with_fitted_frames(fitted)
         provider.check(prepared)
+        if prepared.estimate_usd and request.extra and provider.serves_unlisted and not caller.reads_files:
+            return replace(prepared, estimate_usd=None)  # a stranger who sets fields that we do not know sets the price
         if prepared.estimate_usd is None:
             return prepared
         return replace(prepared, estimate_usd=prepared.estimate_usd * provider.count(prepared))
@@ -178,9 +222,18 @@ class Planner:
         return replace(prepared, request=request)
 
     async def _request(
-        self, wish: Wish, model: Model, material: Material, kind: SourceKind | None, origin: Origin | None
+        self,
+        wish: Wish,
+        model: Model,
+        material: Material,
+        start: Start | None,
+        caller: Caller,
     ) -> VideoRequest:
         provider = self._registry.provider(model.id.provider)
+        known = [
+            await self._characters.remote_id(given, provider, owner=caller.owner, ours_alone=not caller.reads_files)
+            for given in wish.characters
+        ]
         return VideoRequest(
             prompt=wish.prompt,
             model=model.id,
@@ -192,52 +245,68 @@ class Planner:
             first_frame=material.first_frame,
             last_frame=material.last_frame,
             references=material.references,
-            characters=tuple([await self._characters.remote_id(given, provider) for given in wish.characters]),
-            source=await self._source(kind, origin, model, provider) if kind and origin else None,
+            characters=tuple(known),
+            source=await self._source(start, model, provider) if start else None,
             extra=material.extra,
         )
 
     # -- what a wish brings along ------------------------------------------------------------------
 
-    async def taken_in(self, wish: Wish) -> Material:
-        """Check and store every picture and clip of a wish. Raises MediaError and Unsupported."""
+    async def taken_in(self, wish: Wish, *, files: bool = True) -> Material:
+        """Check and store every picture and clip of a wish; without `files`, none of this machine's disk is read.
+
+        Raises MediaError and Unsupported.
+        """
         extra, items = _without_inpaint_items(wish.extra)
         given = [each if isinstance(each, Given) else Given(media=each) for each in (*wish.references, *items)]
         return Material(
-            await self._picture(wish.first_frame),
-            await self._picture(wish.last_frame),
-            tuple([await self._reference(each) for each in given]),
+            await self._picture(wish.first_frame, files),
+            await self._picture(wish.last_frame, files),
+            tuple([await self._reference(each, files) for each in given]),
             extra,
         )
 
-    async def _picture(self, picture: Picture | None) -> MediaRef | None:
+    async def _picture(self, picture: Picture | None, files: bool) -> MediaRef | None:
         if picture is None or isinstance(picture, MediaRef):
             return picture
-        return await self._inputs.add(picture, relative_to=None)
+        return await self._inputs.add(picture, files=files)
 
-    async def _reference(self, given: Given) -> Reference:
-        media = given.media if isinstance(given.media, MediaRef) else await self._inputs.add(given.media, clips=True)
+    async def _reference(self, given: Given, files: bool) -> Reference:
+        media = given.media
+        if not isinstance(media, MediaRef):
+            media = await self._inputs.add(media, files=files, clips=True)
         return Reference(media=media, frame_index=given.frame_index, crop=given.crop, name=file_name(given.media))
 
     # -- earlier videos ----------------------------------------------------------------------------
 
-    async def _origin(self, wish: Wish) -> tuple[SourceKind | None, Origin | None]:
+    async def _start(self, wish: Wish, caller: Caller) -> Start | None:
         named = {SourceKind.REMIX: wish.remix, SourceKind.EDIT: wish.edit, SourceKind.EXTEND: wish.extend}
-        asked = [(kind, text) for kind, text in named.items() if text is not None]
+        asked = [(kind, given) for kind, given in named.items() if given is not None]
         if len(asked) > 1:
             raise Unsupported("Pass only one of --remix, --edit and --extend: a video has one source.")
         if not asked:
-            return None, None
-        kind, text = asked[0]
-        return kind, await self._lineage.origin(text)
+            return None
+        kind, given = asked[0]
+        if not isinstance(given, MediaRef):
+            owner = None if caller.reads_files else caller.owner
+            return Start(kind=kind, origin=await self._lineage.origin(given, owner=owner))
+        if given.seconds is None:
+            raise Unsupported(f"What is to be {PAST[kind]} is a picture. Give a video, such as an MP4.")
+        return Start(kind=kind, clip=given)
 
-    async def _source(self, kind: SourceKind, origin: Origin, model: Model, provider: Provider) -> SourceVideo:
+    async def _source(self, start: Start, model: Model, provider: Provider) -> SourceVideo:
         """The source as this provider can be told of it: by its own id, else by the stored file.
 
         By its id it is made by the model that made the source, whatever is asked for, and so at that one's price.
         """
-        same_model = origin.model.model == model.id.model
-        at_home = origin.remote_id is not None and origin.account == provider.account and same_model
+        kind, origin = start.kind, start.origin
+        if origin is None:
+            assert start.clip is not None
+            if kind not in model.source_files:
+                raise Unsupported(f"{model.id} cannot {kind.value} a given clip.{self._takers(kind, model)}")
+            return _given_source(kind, start.clip)
+        same_model = origin.model.model == model.id.model and origin.account == provider.account
+        at_home = same_model and origin.remote_id is not None and provider.promises.keeps_results
         source = SourceVideo(
             kind=kind,
             video_id=origin.video.id,
@@ -257,14 +326,12 @@ class Planner:
         return replace(source, media=media, size=media.size, seconds=max(1, round(media.seconds or origin.seconds)))
 
     def _cannot_take(self, kind: SourceKind, origin: Origin, model: Model, provider: Provider) -> str:
-        others = [
-            str(each.id)
-            for each in self._registry.catalog.models.values()
-            if kind in each.source_files and each != model
-        ]
-        can = f" Models that take any video's file: {', '.join(others[:4])}." if others else ""
+        can = self._takers(kind, model)
         home = f"It was made by {origin.model}, in another account than this one's."
-        if origin.account == provider.account:
+        if kind in model.source_files and not provider.promises.keeps_results:
+            home = "Its file is no longer in the library."
+            can = ""
+        elif origin.account == provider.account:
             home = f"It was made by {origin.model}, and that model will make this, too: leave the model out."
             can = ""
         elif origin.remote_id is None:
@@ -273,6 +340,17 @@ class Planner:
             home = "Its file is no longer in the library."
             can = ""
         return f"{model.id} cannot {kind.value} {origin.video.id}. {home}{can}"
+
+    def _takers(self, kind: SourceKind, model: Model) -> str:
+        """The models that take any video's file for this, in words; empty if there are none."""
+        models = self._registry.catalog.models.values()
+        others = [str(each.id) for each in models if kind in each.source_files and each != model]
+        return f" Models that take any video's file: {', '.join(others[:4])}." if others else ""
+
+
+def _given_source(kind: SourceKind, clip: MediaRef) -> SourceVideo:
+    seconds = max(1, round(clip.seconds or 0))
+    return SourceVideo(kind=kind, video_id=None, size=clip.size, seconds=seconds, media=clip)
 
 
 def _by_remote_id(prepared: Prepared) -> bool:
@@ -296,10 +374,8 @@ def _inpaint_item(n: int, item: JSON) -> Given:
     if not isinstance(item, Mapping):
         raise Unsupported(f"{where} is not an object with frame_index and file_name.")
     fields = cast(Mapping[str, Any], item)
-    if unknown := next(
-        (name for name in fields if name not in ("frame_index", "type", "file_name", "crop_bounds")), None
-    ):
-        raise Unsupported(f"{where} has no field {unknown!r}. It takes: frame_index, type, file_name, crop_bounds.")
+    if unknown := next((name for name in fields if name not in ITEM_FIELDS), None):
+        raise Unsupported(f"{where} has no field {unknown!r}. It takes: {', '.join(ITEM_FIELDS)}.")
     name, index, bounds = fields.get("file_name"), fields.get("frame_index", 0), fields.get("crop_bounds")
     if not isinstance(name, str) or not name:
         raise Unsupported(f"{where}: file_name is missing: a path, an https link, a data URI or base64.")
@@ -320,6 +396,10 @@ def _crop(where: str, bounds: Any) -> Crop:
     if crop.left >= crop.right or crop.top >= crop.bottom:
         raise Unsupported(f"{where}: crop_bounds leave nothing of the picture.")
     return crop
+
+
+def _models(choice: Choice) -> tuple[Model, ...]:
+    return (choice.model, *choice.fallbacks)
 
 
 def _size(size: Size | str | None) -> Size | None:

@@ -146,13 +146,18 @@ class SourceVideo:
     """
 
     kind: SourceKind
-    video_id: str
+    video_id: str | None  # None: a clip that was given, and never in the library
     size: Size
     seconds: int
     extensions: int = 0  # how many of the steps that led to it were extensions
     remote_id: str | None = None
     account: str | None = None
     media: MediaRef | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.video_id or "the given clip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

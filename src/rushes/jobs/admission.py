@@ -6,16 +6,18 @@ What is admitted is durable when the transaction ends: the row, the ids of its v
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
 
 from rushes.config import Settings
-from rushes.errors import ConfigError, MediaError
-from rushes.jobs import budget, ledger, purse, shelf, store
+from rushes.errors import ConfigError, MediaError, TooManyJobs
+from rushes.jobs import budget, ledger, purse, repeats, shelf, store
 from rushes.jobs.budget import Bid, Limit, Terms
 from rushes.jobs.codec import JobOptions, options_to_json, prepared_from_json, prepared_to_json
 from rushes.jobs.ledger import LOCAL_OWNER, Job, JobState
+from rushes.jobs.repeats import Repeat
 from rushes.jobs.routes import MODEL, dearest, flights, routes_of, routes_to_json
 from rushes.jobs.services import Services
 from rushes.jobs.shelf import VideoRow
@@ -33,7 +35,7 @@ class Order:
     `cache`: `use` serves an equal finished job and joins an equal open one, `refresh` only joins, `off` does neither.
     `run` is the invocation or eval run that it belongs to; `max_cost_usd` is for all orders of that run together.
     `limits` are those of who orders, beside the ones of the settings. Where no price is known,
-    `unknown_price_hold_usd` is held, by default that of the settings.
+    `unknown_price_hold_usd` is held, by default that of the settings. `repeat` tells which earlier create it may be.
     """
 
     routes: tuple[Prepared, ...]
@@ -49,6 +51,8 @@ class Order:
     limits: tuple[Limit, ...] = ()
     allow_unknown_price: bool = False
     unknown_price_hold_usd: Decimal | None = None
+    most_open_jobs: int | None = None  # of the owner
+    repeat: Repeat | None = None
 
     @property
     def first(self) -> Prepared:
@@ -62,11 +66,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What became of a submit: a new job, the open job it joined, or a finished one served from the library."""
+    """What became of a submit: a new job, the open job it joined, or a finished one served from the library.
+
+    `repeated`: it is the job of an earlier create, which this one repeats.
+    """
 
     job_id: str
     joined: bool = False
     cached: bool = False
+    repeated: bool = False
     estimate_usd: Decimal | None = None
 
 
@@ -92,8 +100,8 @@ class Desk:
     async def submit(self, order: Order) -> Admission:
         """Admit an order, durably.
 
-        Raises ConfigError when none of its routes could be tried from here, and OverBudget when a limit leaves too
-        little for it.
+        Raises ConfigError when none of its routes could be tried from here, OverBudget when a limit leaves too little
+        for it, TooManyJobs, and KeyReused.
         """
         if order.max_cost_usd is not None and order.run is None:
             order = replace(order, run=new_run_id())
@@ -275,9 +283,11 @@ class Desk:
         )
         ids = [job.id, *(new_video_id() for _ in hit.rows[1:])]
 
-        def work(connection: sa.Connection) -> bool:
+        def work(connection: sa.Connection) -> Admission | None:
+            if (known := _repeated(connection, order, now)) is not None:
+                return known
             if not shelf.may_still_serve(connection, hit.job.id):
-                return False
+                return None
             store.insert_job(connection, job, ids)
             shelf.add_tags(connection, job.id, order.tags)
             for video_id, row in zip(ids, hit.rows, strict=True):
@@ -285,11 +295,10 @@ class Desk:
                 for asset in shelf.assets_of(connection, row.id).values():
                     shelf.save_asset(connection, replace(asset, video_id=video_id))
             store.insert_event(connection, job.id, "completed", now, cached_from=job.cached_from, cost_usd="0")
-            return True
+            _remember(connection, order, job.id, now)
+            return Admission(job_id=job.id, cached=True, estimate_usd=Decimal(0))
 
-        if not await self._s.db.write(work):
-            return None
-        return Admission(job_id=job.id, cached=True, estimate_usd=Decimal(0))
+        return await self._s.db.write(work)
 
 
 def admit(
@@ -306,21 +315,46 @@ def admit(
     Raises OverBudget, and then nothing has been changed, if what is `asked` for it does not fit.
     None when an equal one has finished that the look into the library (`looked_at`) did not see yet: it may serve.
     """
+    if (known := _repeated(connection, order, job.created_at)) is not None:
+        return known
     for open_job in [] if order.cache == "off" else _alike_in_flight(connection, job.owner, prints):
         if not (open_job.timed_out(job.created_at) or open_job.cancel_requested):
             shelf.add_tags(connection, open_job.id, order.tags)
+            _remember(connection, order, open_job.id, job.created_at)
             return Admission(job_id=open_job.id, joined=True, estimate_usd=open_job.estimate_usd)
         store.set_flight(connection, open_job.id, None)  # it has failed to the world, or is to end: it is bought anew
     if order.may_be_served:
         finished = {each.id for each in store.finished_equal(connection, job.owner, prints)}
         if finished - looked_at:
             return None
+    _check_room(connection, order)
     store.insert_job(connection, job, ids)
     store.set_flight(connection, job.id, None if order.cache == "off" else flights(prints)[0])
     purse.take(connection, job, asked)
     shelf.add_tags(connection, job.id, order.tags)
     store.insert_event(connection, job.id, "queued", job.created_at, model=job.model)
+    _remember(connection, order, job.id, job.created_at)
     return Admission(job_id=job.id, estimate_usd=order.first.estimate_usd)
+
+
+def _repeated(connection: sa.Connection, order: Order, now: datetime) -> Admission | None:
+    """The job of the create that this order repeats. One that was deleted since is not made again."""
+    job_id = repeats.job_of(connection, order.owner, order.repeat, now) if order.repeat else None
+    job = store.job_by_id(connection, job_id) if job_id else None
+    return None if job is None else Admission(job_id=job.id, repeated=True, estimate_usd=job.estimate_usd)
+
+
+def _remember(connection: sa.Connection, order: Order, job_id: str, now: datetime) -> None:
+    if order.repeat:
+        repeats.remember(connection, order.owner, order.repeat, job_id, now)
+
+
+def _check_room(connection: sa.Connection, order: Order) -> None:
+    if order.most_open_jobs is None or store.open_jobs_of(connection, order.owner) < order.most_open_jobs:
+        return
+    raise TooManyJobs(
+        f"{order.most_open_jobs} jobs are open, as many as this key may have at once. Wait for one to end."
+    )
 
 
 def _alike_in_flight(connection: sa.Connection, owner: str, prints: list[str]) -> list[Job]:

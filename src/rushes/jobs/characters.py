@@ -64,8 +64,11 @@ class Characters:
             raise NotFound(f"There is no character {text!r}. See: rushes characters list")
         return _only(found, text)
 
-    async def remote_id(self, text: str, provider: Provider, *, owner: str = LOCAL_OWNER) -> str:
-        """The provider's id of a character. One that we do not know is taken for the provider's own id.
+    async def remote_id(
+        self, text: str, provider: Provider, *, owner: str = LOCAL_OWNER, ours_alone: bool = False
+    ) -> str:
+        """The provider's id of a character. One that we do not know is taken for the provider's own id, unless
+        `ours_alone` are allowed: on one account of a provider lie the characters of many owners.
 
         Of several with one name, that of the provider's account is meant. Raises NotFound if that is not one alone, and
         Unsupported for one of another account: its provider would not know it.
@@ -74,7 +77,7 @@ class Characters:
             raise Unsupported("A character's id is empty. See: rushes characters list")
         found = _named(await self.all(owner=owner), text)
         if not found:
-            if text.startswith(PREFIX) and len(text) == len(PREFIX) + 32:
+            if ours_alone or (text.startswith(PREFIX) and len(text) == len(PREFIX) + 32):
                 raise NotFound(f"There is no character {text!r}. See: rushes characters list")
             return text
         if ours := [each for each in found if each.account == provider.account]:

@@ -6,7 +6,7 @@ each commit would otherwise make a hundred waiters read a hundred jobs.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
@@ -46,6 +46,7 @@ class Changes:
         self._wanted = anyio.Event()
         self._missed = False
         self._followers: dict[str, set[News]] = {}
+        self._listeners: list[Callable[[Collection[str]], None]] = []
         self._followed = anyio.Event()
 
     @asynccontextmanager
@@ -92,11 +93,21 @@ class Changes:
             if not self._followers[job_id]:
                 del self._followers[job_id]
 
+    @contextmanager
+    def listening(self, tell: Callable[[Collection[str]], None]) -> Generator[None]:
+        """Be told of every job to which something happened, soon after it did. `tell` must not raise, nor take long."""
+        self._listeners.append(tell)
+        self._followed.set()
+        try:
+            yield
+        finally:
+            self._listeners.remove(tell)
+
     async def _spread_the_news(self) -> None:
         last: int | None = None
         told_of_trouble = False
         while True:
-            if not self._followers:
+            if not (self._followers or self._listeners):
                 self._followed, last = anyio.Event(), None
                 await self._followed.wait()
             try:
@@ -112,6 +123,8 @@ class Changes:
                 told_of_trouble = True
                 await anyio.sleep(LONGEST_WAIT_S)
                 continue
+            for listener in self._listeners if told else ():
+                listener(told)
             for job_id in told & self._followers.keys():
                 for news in self._followers[job_id]:
                     news.tell()

@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import anyio.to_thread
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 from rushes.errors import MediaError, NotFound
 from rushes.jobs import shelf
 from rushes.jobs.ledger import JobState
-from rushes.jobs.marks import Delivered, Marks, claim_for, export_claim, manifest_asset
+from rushes.jobs.marks import VARIANT as MANIFEST_VARIANT
+from rushes.jobs.marks import Delivered, Marks, claim_for, export_claim, manifest_asset, video_mime
 from rushes.jobs.service import Jobs
 from rushes.jobs.services import Services
 from rushes.jobs.shelf import AssetRow, VideoRow
@@ -22,6 +24,18 @@ from rushes.media.reports import Report, State
 from rushes.media.store import MANIFEST, SPRITESHEET, THUMBNAIL, VIDEO, video_key
 from rushes.providers.base import Variant
 from rushes.video import Video, ledger_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One file of a video where it lies in the media store."""
+
+    key: str
+    mime: str
+    size_bytes: int
+    sha256: str
+    modified: datetime
+
 
 COPY_BYTES = 1 << 20
 MANIFEST_SUFFIX = ".c2pa"
@@ -77,6 +91,54 @@ class Library:
         )
         await self._s.db.write(lambda connection: shelf.save_asset(connection, made))
         return self._s.media.local_path(key)
+
+    async def piece(self, video_id: str, variant: str) -> Piece:
+        """`video`, `thumbnail`, `spritesheet` or `manifest` of a video; the last three are made now if need be.
+
+        Raises NotFound when the video's files are gone, or its manifest lies inside the file; and MediaError.
+        """
+        row = await self._row(video_id)
+        folder = row.stored_under or row.id
+        if not row.in_library or row.sha256 is None or row.size_bytes is None or row.created_at is None:
+            raise NotFound(f"The file of {video_id} is no longer in the library.")
+        if variant == Variant.VIDEO:
+            return Piece(
+                key=video_key(folder),
+                mime=video_mime(row.format or "mp4"),
+                size_bytes=row.size_bytes,
+                sha256=row.sha256,
+                modified=row.created_at,
+            )
+        asset = await self._asset(row, variant)
+        if asset is None:
+            raise NotFound(f"The manifest of {video_id} lies inside its file.")
+        name = MANIFEST if variant == MANIFEST_VARIANT else PICTURES[Variant(variant)][0]
+        return Piece(
+            key=video_key(folder, name),
+            mime=asset.mime,
+            size_bytes=asset.size_bytes,
+            sha256=asset.sha256,
+            modified=row.created_at,
+        )
+
+    async def _asset(self, row: VideoRow, variant: str) -> AssetRow | None:
+        """What is known of a file beside a video, which is made if it is not there yet."""
+
+        def work(connection: sa.Connection) -> AssetRow | None:
+            # One that was served from the library shares the files of another.
+            known = (
+                shelf.assets_of(connection, folder).get(variant) for folder in (row.id, row.stored_under or row.id)
+            )
+            return next((asset for asset in known if asset is not None), None)
+
+        if (known := await self._s.db.read(work)) is not None:
+            return known
+        video = next(video for video in await self._jobs.videos(row.job_id) if video.id == row.id)
+        if variant == MANIFEST_VARIANT:
+            await self.manifest(video)
+        else:
+            await self.picture(video, Variant(variant))
+        return await self._s.db.read(work)
 
     async def picture_url(self, video: Video, variant: Variant) -> str:
         """The address of a picture that was made: `file://…` or that of the bucket, not signed."""

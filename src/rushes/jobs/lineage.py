@@ -62,9 +62,13 @@ class Lineage:
         self._s = services
         self._jobs = jobs
 
-    async def origin(self, text: str) -> Origin:
-        """An earlier video by its id, as a source. Raises NotFound, and Conflict while it is not finished."""
-        shown = await self._jobs.case(await self._jobs.find_id(text))
+    async def origin(self, text: str, *, owner: str | None = None) -> Origin:
+        """An earlier video by its id, as a source. Raises NotFound, and Conflict while it is not finished.
+
+        With an `owner` by its whole id, and only if it is his.
+        """
+        found = self._jobs.find_id(text) if owner is None else self._jobs.own(text, owner)
+        shown = await self._jobs.case(await found)
         if shown.job.deleted_at is not None:
             raise NotFound(f"{shown.job.id} is deleted.")
         if shown.job.state is not JobState.COMPLETED:

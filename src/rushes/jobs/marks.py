@@ -184,13 +184,17 @@ async def manifest_asset(video_id: str, path: Path) -> AssetRow:
 
 
 async def _source(s: "Services", source: SourceVideo) -> Ingredient:
-    """The earlier video, with its manifest, as far as they are in the library."""
+    """The earlier video, with its manifest, as far as they are in the library; or the clip that was given."""
+    if source.video_id is None:
+        assert source.media is not None
+        return await _input(s.media, Role.SOURCE, source.media)
+    video_id = source.video_id
 
     def work(connection: sa.Connection) -> VideoRow | None:
-        return shelf.video_by_id(connection, source.video_id)
+        return shelf.video_by_id(connection, video_id)
 
     row = await s.db.read(work)
-    folder = (row.stored_under or row.id) if row else source.video_id
+    folder = (row.stored_under or row.id) if row else video_id
     path = await _there(s.media, video_key(folder)) if row and row.in_library else None
     return Ingredient(
         role=Role.SOURCE,

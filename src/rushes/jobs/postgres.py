@@ -173,7 +173,11 @@ class PostgresDatabase(Database):
 
     def _listen(self) -> sa.Connection:
         connection = self.connect_aside()
-        connection.exec_driver_sql(f"LISTEN {CHANNEL}")
+        try:
+            connection.exec_driver_sql(f"LISTEN {CHANNEL}")
+        except DBAPIError:
+            _drop(connection)
+            raise
         return connection
 
     # -- tables ------------------------------------------------------------------------------------

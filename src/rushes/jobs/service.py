@@ -36,7 +36,7 @@ from rushes.jobs.shelf import VideoRow
 from rushes.jobs.store import Event, Filter
 from rushes.media.store import SPRITESHEET, THUMBNAIL, video_key, video_prefix
 from rushes.providers.base import RemoteJob
-from rushes.video import Adjustment, Failure, ModelId, Status, Video, new_video_id, video_uuid
+from rushes.video import Adjustment, Failure, ModelId, Status, Video, ledger_id, new_video_id, video_uuid
 
 LOOK_AGAIN_S = 2.0
 """A net: whatever happens to a job is told as an event."""
@@ -157,6 +157,17 @@ class Jobs:
         if not found:
             raise NotFound(f"There is no job {text!r}. See: rushes jobs list")
         return found[0]
+
+    async def own(self, text: str, owner: str) -> str:
+        """The job of a full job or video id, in either form, of this owner. Raises NotFound.
+
+        What is unknown, another owner's or deleted is told in the same words.
+        """
+        full = ledger_id(text)
+        found = await self._s.db.read(lambda connection: store.job_of_owner(connection, full, owner))
+        if found is None:
+            raise NotFound(f"There is no video {text[:80]!r}.")
+        return found
 
     async def get(self, job_id: str) -> Snapshot:
         job = await self._s.db.read(lambda connection: store.job_by_id(connection, job_id))

@@ -84,6 +84,16 @@ def videos_of(connection: sa.Connection, job_id: str) -> list[VideoRow]:
     return [_video(row) for row in connection.execute(VIDEOS_OF_JOB, {"job_id": job_id}).mappings()]
 
 
+def videos_of_jobs(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, list[VideoRow]]:
+    """The same for many at once; every id is a key."""
+    found: dict[str, list[VideoRow]] = {job_id: [] for job_id in job_ids}
+    for ids in _batches(job_ids):
+        query = sa.select(videos).where(videos.c.job_id.in_(ids)).order_by(videos.c.n)
+        for row in connection.execute(query).mappings():
+            found[row["job_id"]].append(_video(row))
+    return found
+
+
 def video_by_id(connection: sa.Connection, video_id: str) -> VideoRow | None:
     row = connection.execute(sa.select(videos).where(videos.c.id == video_id)).mappings().first()
     return _video(row) if row else None

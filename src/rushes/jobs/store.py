@@ -24,7 +24,7 @@ from rushes.jobs.ledger import (
     JobState,
     LostClaim,
 )
-from rushes.jobs.tables import attempts, events, jobs, tags, videos
+from rushes.jobs.tables import attempts, events, installation, jobs, tags, videos
 from rushes.providers.base import RemoteJob
 from rushes.video import JSON, Failure, ModelId
 
@@ -54,6 +54,8 @@ class Filter:
     model: str | None = None  # a part of the id of what made it, or of what was asked for
     limit: int = 50
     before: str | None = None  # a job id: those admitted before it
+    after: str | None = None  # a job id: those that come after it in the order asked for
+    oldest_first: bool = False
     deleted: bool = False
 
 
@@ -145,6 +147,21 @@ def job_by_id(connection: sa.Connection, job_id: str) -> Job | None:
     return _job(row) if row else None
 
 
+def open_jobs_of(connection: sa.Connection, owner: str) -> int:
+    states = [state.value for state in OPEN_JOB_STATES]
+    query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.owner == owner, jobs.c.state.in_(states))
+    return connection.execute(query).scalar_one()
+
+
+def job_of_owner(connection: sa.Connection, job_or_video_id: str, owner: str, *, deleted: bool = False) -> str | None:
+    """The job of a full id, its own or one of its videos', if it is this owner's and shown, or may be `deleted`."""
+    named = videos.join(jobs, jobs.c.id == videos.c.job_id)
+    query = sa.select(jobs.c.id).select_from(named).where(videos.c.id == job_or_video_id, jobs.c.owner == owner)
+    if not deleted:
+        query = query.where(jobs.c.deleted_at.is_(None))
+    return connection.execute(query).scalar()
+
+
 def job_ids_starting(connection: sa.Connection, prefix: str) -> list[str]:
     """For short ids on the command line; at most three, enough to know that it is not unique."""
     query = sa.select(jobs.c.id).where(jobs.c.id.startswith(prefix, autoescape=True)).limit(3)
@@ -152,7 +169,9 @@ def job_ids_starting(connection: sa.Connection, prefix: str) -> list[str]:
 
 
 def jobs_matching(connection: sa.Connection, wanted: Filter) -> list[Job]:
-    query = sa.select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(wanted.limit)
+    order = [jobs.c.created_at, jobs.c.id]
+    query = sa.select(jobs).limit(wanted.limit)
+    query = query.order_by(*(order if wanted.oldest_first else [column.desc() for column in order]))
     if wanted.owner is not None:
         query = query.where(jobs.c.owner == wanted.owner)
     if wanted.states is not None:
@@ -167,11 +186,19 @@ def jobs_matching(connection: sa.Connection, wanted: Filter) -> list[Job]:
     if not wanted.deleted:
         query = query.where(jobs.c.deleted_at.is_(None))
     if wanted.before:
-        at = sa.select(jobs.c.created_at).where(jobs.c.id == wanted.before).scalar_subquery()
-        # By id as well: jobs admitted in the same instant must be neither missed nor shown twice.
-        same_instant = (jobs.c.created_at == at) & (jobs.c.id < wanted.before)
-        query = query.where((jobs.c.created_at < at) | same_instant)
+        query = query.where(_beyond(wanted.before, later=False))
+    if wanted.after:
+        query = query.where(_beyond(wanted.after, later=wanted.oldest_first))
     return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def _beyond(job_id: str, *, later: bool) -> sa.ColumnElement[bool]:
+    """Jobs admitted after a job, or before it."""
+    at = sa.select(jobs.c.created_at).where(jobs.c.id == job_id).scalar_subquery()
+    # By id as well: jobs admitted in the same instant must be neither missed nor shown twice.
+    if later:
+        return (jobs.c.created_at > at) | ((jobs.c.created_at == at) & (jobs.c.id > job_id))
+    return (jobs.c.created_at < at) | ((jobs.c.created_at == at) & (jobs.c.id < job_id))
 
 
 def job_in_flight(connection: sa.Connection, owner: str, flight: str) -> Job | None:
@@ -293,6 +320,22 @@ def events_after(connection: sa.Connection, after: int, job_id: str | None = Non
         Event(id=row.id, job_id=row.job_id, ts=row.ts, kind=row.kind, data=json.loads(row.json))
         for row in connection.execute(query)
     ]
+
+
+# -- the installation ------------------------------------------------------------------------------
+
+
+def installation_id(connection: sa.Connection) -> str | None:
+    """What tells this database from all others; None before it was given one."""
+    return connection.execute(sa.select(installation.c.id)).scalar()
+
+
+def give_installation_id(connection: sa.Connection, chosen: str) -> str:
+    """Write down an id, unless another process was quicker; returns the one that holds."""
+    if (found := installation_id(connection)) is not None:
+        return found
+    connection.execute(installation.insert().values(id=chosen))
+    return chosen
 
 
 # -- rows and values -------------------------------------------------------------------------------

@@ -28,8 +28,8 @@ from sqlalchemy import (
 
 from rushes.jobs.ledger import OPEN_JOB_STATES
 
-HEAD = "0002"
-KNOWN_VERSIONS = ("0001", "0002")
+HEAD = "0003"
+KNOWN_VERSIONS = ("0001", "0002", "0003")
 """Every migration in order; a database at any other version was written by a later release."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -256,6 +256,106 @@ workers = Table(
     Column("started_at", Instant, nullable=False),
 )
 """Who works, or did until it died: that is told by a lock, not by this table."""
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("owner", String(80), nullable=False),  # whose jobs are made with it; several keys may share one
+    Column("secret_sha256", String(64), nullable=False, unique=True),  # the key itself is shown once, and kept nowhere
+    Column("models_json", Text, nullable=False),  # names and patterns; none: every model
+    Column("budget_usd", Usd),  # for all that its owner ever makes
+    Column("budget_per_day_usd", Usd),
+    Column("unknown_price_hold_usd", Usd),
+    Column("requests_per_minute", Integer),
+    Column("most_open_jobs", Integer),
+    Column("cache", String(10), nullable=False),
+    Column("admin", Boolean, nullable=False),  # sees the numbers of all owners
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),
+    Index("ix_api_keys_owner", "owner"),
+)
+
+creates = Table(
+    "creates",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("owner", String(80), nullable=False),
+    Column("body_hash", String(64), nullable=False),
+    Column("idempotency_key", Text),
+    Column("job_id", String(40), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("token", String(40), nullable=False),  # of the request that took the job as its own, last
+    Column("answered_at", Instant),  # null: the answer was not fully sent, so its client may ask again
+    Column("claimed", Integer, nullable=False),  # the count of the repetition that took the job as its own, last
+    UniqueConstraint("owner", "idempotency_key"),
+    Index("ix_creates_body", "owner", "body_hash", "at"),
+    Index("ix_creates_at", "at"),
+)
+"""Creates that came over HTTP, so that one that is repeated is known again."""
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),  # both sides sign with it, so it cannot be kept as a hash
+    Column("events_json", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("since_event", BigInteger, nullable=False),  # told of what came after this event
+    Column("disabled_at", Instant),
+    Index("ix_webhooks_owner", "owner"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(40), primary_key=True),  # the receiver's `webhook-id`: the same at each try
+    Column("webhook_id", String(40), ForeignKey("webhooks.id"), nullable=False),
+    Column("event_id", BigInteger, nullable=False),  # of the ledger; 0 or less: a test
+    Column("job_id", String(40), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("next_at", Instant),  # when it is to be tried; also how long a try that is under way may take
+    Column("ended_at", Instant),
+    Column("http_status", Integer),  # of the last try
+    Column("error", Text),
+    UniqueConstraint("webhook_id", "event_id"),
+    Index("ix_deliveries_due", "state", "next_at"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("event_id", BigInteger, nullable=False),
+)
+"""How far a reader of the events has come."""
+
+installation = Table("installation", metadata, Column("id", String(40), primary_key=True))
+"""One row: what our own requests carry, so that none of them is served by ourselves."""
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("ts", Instant, nullable=False),
+    Column("owner", String(80), nullable=False),
+    Column("key_id", String(40)),
+    Column("verdict", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("prompt_sha256", String(64), nullable=False),
+    Column("prompt", Text),
+    Index("ix_audits_ts", "ts"),
+)
+"""What the prompt policy decided."""
 
 events = Table(
     "events",

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
@@ -34,6 +34,7 @@ KNOWN_REFS = 1024
 LINK_POLICY = DownloadPolicy(tries=3, max_wait_s=4.0)  # somebody waits for the answer
 CLIP_MIMES = {"mov": "video/quicktime", "mkv": "video/x-matroska", "matroska": "video/x-matroska"}
 BASE64_STARTS = ("iVBORw0KGgo", "/9j/", "UklGR")  # PNG, JPEG, RIFF
+MOST_ESCAPES = 1_000_000  # each costs a thousand times a plain letter
 SHOWN_CHARACTERS = 80
 SHOWN_START = 20
 
@@ -84,15 +85,22 @@ class Inputs:
         self._known: dict[str, MediaRef] = {}
 
     async def add(
-        self, source: bytes | str | Path, *, relative_to: Path | None = None, files: bool = True, clips: bool = False
+        self,
+        source: bytes | str | Path,
+        *,
+        relative_to: Path | None = None,
+        files: bool = True,
+        clips: bool = False,
+        name: str | None = None,
     ) -> MediaRef:
         """Check a picture, or with `clips` a video too, and store it. Equal bytes are stored once.
 
         `relative_to` is the file, or its folder, that names a relative path; None: the working folder. `files=False`
-        refuses paths: whoever speaks over HTTP must not read our disk. Raises MediaError, and RequestError for a link
-        that leads where it must not.
+        refuses paths: whoever speaks over HTTP must not read our disk. `name` is what messages call it. Raises
+        MediaError, and RequestError for a link that leads where it must not.
         """
         read = await anyio.to_thread.run_sync(understand, source, relative_to, files, self._max_bytes)
+        read = read if name is None else replace(read, name=name)
         async with self._spooled(read) as spooled:
             known = await self._find(spooled.sha256)
             if known and (clips or known.seconds is None):
@@ -104,7 +112,8 @@ class Inputs:
             except StoreTrouble:
                 raise
             except MediaError as error:
-                raise MediaError(f"{read.name}: {error}") from error
+                words = str(error).replace(f"{spooled.path}", "it").replace(spooled.path.name, "it")
+                raise MediaError(f"{read.name}: {words}") from error
             return await self._keep(spooled, picture.mime, Size(picture.width, picture.height))
 
     async def fitted(self, ref: MediaRef, size: Size) -> MediaRef:
@@ -225,7 +234,8 @@ def understand(source: bytes | str | Path, relative_to: Path | None, files: bool
     if scheme == "file":
         return _file(_file_url_path(text), relative_to, files)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
-        raise MediaError(f"{_shown(text)}: links of the kind {scheme}: are not read. Give https://, file:// or a path.")
+        kind = scheme[:20]
+        raise MediaError(f"{_shown(text)}: links of the kind {kind}: are not read. Give https://, file:// or a path.")
     if text.startswith(BASE64_STARTS) and (data := _decoded(text, "The base64 picture", max_bytes)):
         return Data("The base64 picture", data)
     if not text:
@@ -271,6 +281,8 @@ def _data_uri(text: str, max_bytes: int) -> Data:
     head, comma, body = text.partition(",")
     if not comma:
         raise MediaError("The data URI has no comma, so no data. Write data:image/png;base64,…")
+    if body.count("%") > MOST_ESCAPES:
+        raise MediaError("The data URI is written in hexadecimal. Write data:image/png;base64,…")
     if head.lower().rstrip().endswith(";base64"):
         data = _decoded(unquote(body) if "%" in body[:4096] else body, "The data URI", max_bytes)
         if data is None:

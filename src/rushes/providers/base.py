@@ -78,6 +78,7 @@ class Promises:
     """What a provider's documentation lets us rely on. Each is read by the code that spends money."""
 
     doubt: Doubt
+    keeps_results: bool = True  # False: gone once fetched, so an earlier video goes along as a file
     cancels: bool = False  # stops a job that has not ended
     deletes: bool = False
     moderated_is_billed: bool = False
@@ -167,6 +168,14 @@ class Context:
     @property
     def section(self) -> ProviderSettings:
         return self.settings.provider(self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What a message from outside says: that a remote job may have changed. `trusted`: its sender is proven."""
+
+    remote_id: str
+    trusted: bool
 
 
 class NoOptions(BaseModel):
@@ -343,6 +352,11 @@ class Provider(ABC):
     async def find(self, search: Search) -> Findings:
         """Look for a create in doubt. The default finds nothing and proves nothing."""
         return Findings()
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
+        """What a message to our address of this provider hints at; None: nothing that we know. Header names are in
+        lower case. Raises AccessDenied where it is to be signed and is not."""
+        return None
 
     def cost(self, model: Model, prepared: Prepared, progress: Progress) -> Decimal | None:
         """What one completed attempt cost. None: unknown."""

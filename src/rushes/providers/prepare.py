@@ -15,6 +15,9 @@ from rushes.errors import Unsupported
 from rushes.providers.catalog import Feature, Model
 from rushes.video import Adjustment, MediaRef, Size, SourceKind, SourceVideo, VideoRequest
 
+LEAST_SIDE, MOST_SIDE = 16, 4096
+"""Of what is made here out of what was bought: scaling it to more is work without end."""
+
 IN_WORDS = {SourceKind.REMIX: "A remix", SourceKind.EDIT: "An edit", SourceKind.EXTEND: "An extension"}
 
 HOW_TO_ADD = {
@@ -102,10 +105,11 @@ def _check_model(model: Model, today: date) -> None:
 
 def _check_prompt(request: VideoRequest, model: Model) -> None:
     if not request.prompt.strip():
-        raise Unsupported("The prompt is empty. Say what the video should show.")
+        raise Unsupported("The prompt is empty. Say what the video should show.", field="prompt")
     if len(request.prompt) > model.prompt_max:
         raise Unsupported(
-            f"The prompt has {len(request.prompt)} characters; {model.id} takes {model.prompt_max}. Shorten it."
+            f"The prompt has {len(request.prompt)} characters; {model.id} takes {model.prompt_max}. Shorten it.",
+            field="prompt",
         )
 
 
@@ -127,7 +131,7 @@ def _check_features(request: VideoRequest, model: Model) -> None:
         missing.append("audio on" if request.audio else "audio off")
     if missing:
         offers = ", ".join(sorted(model.features)) or "a prompt only"
-        raise Unsupported(f"{model.id} does not take {', '.join(missing)}. It takes: {offers}.")
+        raise Unsupported(f"{model.id} does not take {', '.join(missing)}. It takes: {offers}.", field=missing[0])
     if lacking := [HOW_TO_ADD[feature] for feature in model.requires if not asked[feature]]:
         raise Unsupported(f"{model.id} makes nothing from a prompt alone. Add {' and '.join(lacking)}.")
     for what, given, most in (
@@ -164,13 +168,13 @@ def _check_extension(
         raise Unsupported("An extension goes on from its source: it takes no pictures and no characters beside it.")
     if model.max_extensions is not None and source.extensions >= model.max_extensions:
         raise Unsupported(
-            f"{source.video_id} has been extended {source.extensions} times; {model.id} allows {model.max_extensions}."
+            f"{source.name} has been extended {source.extensions} times; {model.id} allows {model.max_extensions}."
         )
     added, *_ = _fit_seconds(request, model, misfit, "seconds" in ours)  # what is bought, not what is asked
     total = source.seconds + added
     if model.max_total_seconds is not None and total > model.max_total_seconds:
         raise Unsupported(
-            f"Extended, {source.video_id} would last {total} seconds; {model.id} allows {model.max_total_seconds}."
+            f"Extended, {source.name} would last {total} seconds; {model.id} allows {model.max_total_seconds}."
         )
 
 
@@ -184,7 +188,9 @@ def _fit_size(
     if makes_size(model, asked):
         return asked, (), None
     if not chosen_by_us and misfit is Misfit.STRICT:
-        raise Unsupported(f"{model.id} does not make {asked}. It makes: {_sizes_in_words(model)}.")
+        raise Unsupported(f"{model.id} does not make {asked}. It makes: {_sizes_in_words(model)}.", field="size")
+    if not chosen_by_us and not (min(asked) >= LEAST_SIDE and max(asked) <= MOST_SIDE):
+        raise Unsupported(f"{asked} is no size of a video. Name sides from {LEAST_SIDE} to {MOST_SIDE}.", field="size")
     given = nearest_size(model, asked)
     crop = None if chosen_by_us else asked
     why = f"{model.id} makes {_sizes_in_words(model)}" + ("" if crop is None else "; cropped to what was asked")
@@ -233,7 +239,7 @@ def _fit_seconds(
     longer = [seconds for seconds in model.seconds if seconds >= asked]
     # A maximum that is too short is refused: a video is trimmed if need be, never padded.
     if not chosen_by_us and (misfit is Misfit.STRICT or not longer or asked < 1):
-        raise Unsupported(f"{model.id} makes {words} seconds, not {asked}. Pass --seconds with one of these.")
+        raise Unsupported(f"{model.id} makes {words} seconds, not {asked}. Choose one of these.", field="seconds")
     given = longer[0] if longer else model.seconds[-1]
     trim = None if chosen_by_us else asked
     why = f"{model.id} makes {words} seconds" + ("" if trim is None else "; trimmed to what was asked")
@@ -259,7 +265,8 @@ def _fit_frame(
     if not same_shape and misfit is Misfit.STRICT:
         raise Unsupported(
             f"The picture for {name} is {frame.size}, another shape than the video's {size}. "
-            f"Crop it to {size}, or pass --nearest to have it cropped."
+            f"Crop it to {size}, or have it cropped (--nearest).",
+            field=name,
         )
     why = f"{model.id} wants the picture in the video's size" + ("" if same_shape else "; cropped in the middle")
     return size, (Adjustment(field=name, asked=str(frame.size), given=str(size), why=why),)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rushes import plugins
 from rushes.config import Settings
-from rushes.errors import ConfigError, UnknownModel
+from rushes.errors import ConfigError, RushesError, UnknownModel
 from rushes.http import Http
 from rushes.media.children import Children
-from rushes.providers.base import Context, Provider
+from rushes.providers.base import Availability, Context, Provider
 from rushes.providers.catalog import Catalog, Model, Price, open_model, read_extra, read_table
 from rushes.video import SHORT_NAMES, MediaRef, ModelId
 
@@ -106,6 +106,13 @@ class Registry:
             provider = self._loaded[name] = loaded(context)
             provider.turns.set_share(self._processes)
         return self._loaded[name]
+
+    def availability(self, name: str) -> Availability:
+        """Whether a provider can serve; one whose section is wrong cannot, and says why."""
+        try:
+            return self.provider(name).availability()
+        except RushesError as error:
+            return Availability(usable=False, reason=str(error))
 
     def share_accounts(self, processes: int) -> None:
         """Say how many processes call the accounts: each takes its part of what an account allows."""
