@@ -2,7 +2,8 @@
 
 `Http.api` speaks to origins that the operator configured, with their keys. `Http.fetch` follows addresses that
 came from a user or out of a provider's answer: those must be https and resolve to public addresses, and each
-redirect is checked again, because a link is data and data can point at the machine next door.
+redirect is checked again, because a link is data and data can point at the machine next door. `Http.notify` posts to
+such an address, follows no redirect, and hardly reads what comes back.
 
 An error that leaves here knows whether the request can have been accepted: `proves_refusal` is True only if no
 byte of it was written to a connection. Whoever pays relies on that.
@@ -14,7 +15,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -49,6 +50,12 @@ CONNECT_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 60.0
 MAX_REPLY_BYTES = 64 << 20  # replies may carry a video inline as base64, but must not fill the memory
 MAX_REDIRECTS = 5
+VIA = "x-rushes-via"
+"""Tells which installation asks: a gateway that is its own provider would otherwise buy without end."""
+NOTIFY_TIMEOUT_S = 15.0
+RECEIPT_TIMEOUT_S = 2.0
+MAX_RECEIPT_BYTES = 64 << 10
+IDENTITY = {"accept-encoding": "identity"}
 
 NOT_SENT = (
     httpx2.ConnectError,
@@ -114,6 +121,7 @@ class Http:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.via: str | None = None  # of the database that we work with, once that is known
         self._clients: dict[tuple[str | None, bool, bool], httpx2.AsyncClient] = {}
         self._ssl: ssl.SSLContext | None = None
 
@@ -144,7 +152,7 @@ class Http:
         Raises RequestError for an address that is not allowed, ProviderError for what the far side does.
         """
         for _ in range(MAX_REDIRECTS + 1):
-            target = await self._check_address(url, trusted)
+            target = await self._check_address(url, trusted, "download")
             client = self.client(url, fresh=False)
             request = client.build_request(
                 "GET", target.url, headers=_range_headers(offset, etag) | target.headers, extensions=target.extensions
@@ -156,6 +164,41 @@ class Http:
                 yield _body(response, offset, "download")
                 return
         raise Rejected("The download was redirected too often", step="download")
+
+    async def notify(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = NOTIFY_TIMEOUT_S
+    ) -> Reply:
+        """POST JSON to an address from outside, within `timeout_s` in all. Any status is an answer, a redirect too.
+
+        Only the beginning of the answer is read. Raises RequestError for an address that is not allowed, and
+        ProviderError where no answer came.
+        """
+        started = time.monotonic()
+        try:
+            with anyio.fail_after(timeout_s):
+                target = await self._check_address(url, (), "notify")
+                # A connection of its own: an idle one to the same IP address may be another host's.
+                client = self.client(url, fresh=True)
+                request = client.build_request(
+                    "POST",
+                    target.url,
+                    content=body,
+                    headers={"content-type": "application/json", **IDENTITY, **headers, **target.headers},
+                    extensions=target.extensions,
+                )
+                async with _opened(client, request, "notify") as response:
+                    reply = Reply(response.status_code, dict(response.headers), await _receipt(response), "notify")
+        except TimeoutError as error:
+            raise Unavailable(f"No answer within {timeout_s:g} s", step="notify") from error
+        # Without the path: with many receivers it is what proves who may post there.
+        facts = {"method": "POST", "host": origin_of(url)[1], "http_status": reply.status}
+        log.debug("http.call", extra={**facts, "took_s": round(time.monotonic() - started, 3)})
+        return reply
+
+    async def check_notifiable(self, url: str) -> None:
+        """Raise RequestError for an address that `notify` would never post to. One that has no name yet may get it."""
+        with suppress(Unreachable):
+            await self._check_address(url, (), "notify")
 
     def client(self, url: str, *, fresh: bool) -> httpx2.AsyncClient:
         """The client for an address. A fresh one keeps no idle connection: a create must not be written into one
@@ -181,24 +224,27 @@ class Http:
             self._ssl = ssl.create_default_context(cafile=ca_file) if ca_file else httpx2.create_ssl_context()
         return self._ssl
 
-    async def _check_address(self, url: str, trusted: Collection[str]) -> "_Target":
+    async def _check_address(self, url: str, trusted: Collection[str], step: str) -> "_Target":
         """Resolve once, check, and connect to just what was checked: a second look-up could answer otherwise."""
         scheme, host, port = origin_of(url)
         if f"{host}:{port}" in trusted or host in self._settings.network.allow_hosts:
             return _Target(url, {}, {})
         if scheme != "https" or not host:
+            if step == "notify":
+                words = "Webhooks go to https only, or to hosts that are named in [network] allow_hosts."
+                raise RequestError(f"The address {redact(url)} is not https. {words}")
             raise RequestError(f"The address {redact(url)} is not https. Only https links are fetched.")
         proxied = proxy_for(url, self._settings.environment) is not None
         try:
-            addresses = await _resolve(host, port)
+            addresses = await _resolve(host, port, step)
         except Unreachable:
             if not proxied:
                 raise
             addresses = []  # behind a proxy there may be no names at all: then the proxy alone can judge
-        if bad := next((a for a in addresses if not is_public(a)), None):
+        if not all(is_public(address) for address in addresses):
             raise RequestError(
-                f"The address {redact(url)} leads to {bad}, which is not public. "
-                f"Name the host in [network] allow_hosts if that is wanted."
+                # Where it leads is not told: whoever may send links could ask for the names of our network.
+                f"The address {redact(url)} is not public. Name the host in [network] allow_hosts if that is wanted."
             )
         if proxied:
             return _Target(url, {}, {})  # the proxy resolves for itself; the check above is the best there is
@@ -320,7 +366,8 @@ class Api:
         log.info("http.too_often", extra=facts)
 
     async def _signed(self, headers: Mapping[str, str] | None) -> dict[str, str]:
-        return {**(headers or {}), **await self._auth(), **self._headers}
+        via = {VIA: self._http.via} if self._http.via else {}
+        return {**(headers or {}), **via, **await self._auth(), **self._headers}
 
 
 def _next_url(url: str, location: str) -> str:
@@ -376,9 +423,20 @@ async def _read_all(response: httpx2.Response, step: str) -> bytes:
     return b"".join(parts)
 
 
+async def _receipt(response: httpx2.Response) -> bytes:
+    """The beginning of an answer that nobody needs: as much as helps a person. Its status counts whatever follows."""
+    receipt = b""
+    with anyio.move_on_after(RECEIPT_TIMEOUT_S), suppress(httpx2.HTTPError, httpx2.StreamError):
+        async for chunk in response.aiter_raw():
+            receipt += chunk
+            if len(receipt) >= MAX_RECEIPT_BYTES:
+                break
+    return receipt[:MAX_RECEIPT_BYTES]
+
+
 def _range_headers(offset: int, etag: str | None) -> dict[str, str]:
-    # identity: a compressed transfer has no byte positions of the file to resume from
-    headers = {"accept-encoding": "identity"}
+    # a compressed transfer has no byte positions of the file to resume from
+    headers = dict(IDENTITY)
     if offset:
         headers["range"] = f"bytes={offset}-"
         if etag and not etag.startswith("W/"):
@@ -449,11 +507,11 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
 
 
-async def _resolve(host: str, port: int) -> list[str]:
+async def _resolve(host: str, port: int, step: str) -> list[str]:
     try:
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise Unreachable(f"The host {host} cannot be found: {error}", step="download", proves_refusal=True) from error
+        raise Unreachable(f"The host {host} cannot be found: {error}", step=step, proves_refusal=True) from error
     return [entry[4][0] for entry in found]
 
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from workshop import PATIENCE_S, Open, Workshop
 
-from rushes.jobs import claims
+from rushes.jobs import claims, store
 from rushes.jobs.ledger import JobState, Next
 from rushes.jobs.submission import submit
 from rushes.jobs.waiting import LOOKS_AT_ONCE, Waiting
@@ -100,6 +100,30 @@ async def test_a_hint_brings_a_look_forward(opened: Open, fake: FakeOpenAI) -> N
             await until(lambda: bool(ends.told))
 
     assert before == []
+    assert ends.told == [(job_id, Next.DOWNLOAD)]
+
+
+async def test_a_wish_to_cancel_is_passed_on_once_and_a_hint_still_brings_a_look_forward(
+    opened: Open, fake: FakeOpenAI
+) -> None:
+    fake.job_s, ends = 60.0, Ends()
+
+    async with opened(poll_interval_ms=60_000) as shop:
+        job_id = await sent(shop)
+        await shop.db.write(lambda connection: store.wish_cancel(connection, job_id))
+        async with at_work(shop, ends) as parked:
+            parked.park(job_id)
+            parked.wish(job_id)
+            await until(lambda: polls(fake) == 1)
+            await anyio.sleep(0.2)
+            parked.wish(job_id)
+            await anyio.sleep(0.3)
+            wished = polls(fake)
+            fake.finish()
+            parked.hint(job_id)
+            await until(lambda: bool(ends.told))
+
+    assert wished == 1
     assert ends.told == [(job_id, Next.DOWNLOAD)]
 
 

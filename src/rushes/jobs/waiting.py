@@ -80,13 +80,17 @@ class Waiting:
             self._waiters[job_id] = _Waiter()
             self._plan(job_id, 0.0)
 
+    def wish(self, job_id: str) -> None:
+        """Look at once, because somebody wishes to cancel the job. Told again and again while the job goes on."""
+        waiter = self._waiters.get(job_id)
+        if waiter is not None and not (waiter.watch is not None and waiter.watch.cancel_asked):
+            self.hint(job_id)  # where it was asked already, its looks keep their pace
+
     def hint(self, job_id: str) -> None:
-        """Look at once: something outside may have changed the job, such as a wish to cancel it."""
+        """Look at once: the far side may have changed the job."""
         if waiter := self._waiters.get(job_id):
-            if waiter.watch is not None and waiter.watch.cancel_asked:
-                return  # it was asked, and goes on: its looks keep their pace
-            if waiter.looking:
-                waiter.hinted = True
+            if waiter.looking or waiter.watch is None:
+                waiter.hinted = True  # to be looked at again, or for the first time, right after this
             else:
                 self._plan(job_id, 0.0)
 

@@ -13,10 +13,10 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import uuid4
 
 import anyio
@@ -24,7 +24,7 @@ import anyio.to_thread
 import sqlalchemy as sa
 
 from rushes.errors import ConfigError, RushesError
-from rushes.jobs import claims, lanes, store
+from rushes.jobs import claims, hints, lanes, store
 from rushes.jobs.claims import WorkerRow
 from rushes.jobs.delivery import deliver
 from rushes.jobs.events import Changes
@@ -54,6 +54,24 @@ DRAIN_S = 90.0
 SUCCESSOR_S = 20.0
 READY = "ready"
 IDLE_ROUNDS = 2
+WAIT_FOR_THE_REST_S = 60.0
+"""How long a worker that has no jobs left waits for what runs beside it: a receiver of news may be dead."""
+
+
+class Beside(Protocol):
+    """What runs beside the work, in whichever process works."""
+
+    async def run(self) -> None:
+        """Until cancelled. Its own trouble is its own affair: it raises nothing."""
+        ...
+
+    async def idle(self) -> bool:
+        """Whether a worker may end as far as this is concerned."""
+        ...
+
+    def nudge(self) -> None:
+        """Something was committed."""
+        ...
 
 
 class JobSteps:
@@ -91,6 +109,7 @@ class _Place:
     held: int = 0  # jobs claimed, as counted at the last full look
     looked_at: float = float("-inf")  # when everything was last looked at, on the loop's clock
     looked_for_dead_at: float = float("-inf")
+    heard: int | None = None  # the last event that was looked at for hints
 
 
 def _file_at(path: Path) -> int | None:
@@ -111,10 +130,20 @@ class _Claimed(NamedTuple):
 class Worker:
     """Works on the open jobs while it has a place."""
 
-    def __init__(self, services: Services, changes: Changes, *, most_jobs: int = 10_000) -> None:
+    def __init__(
+        self,
+        services: Services,
+        changes: Changes,
+        *,
+        most_jobs: int = 10_000,
+        beside: Sequence[Beside] = (),
+        wait_for_the_rest_s: float = WAIT_FOR_THE_REST_S,
+    ) -> None:
         self._services = services
         self._changes = changes
         self._most_jobs = most_jobs
+        self._beside = beside
+        self._wait_for_the_rest_s = wait_for_the_rest_s
         self._presence: Presence = presence_for(services.db)
         self._place: _Place | None = None
         self._trouble: str | None = None
@@ -194,6 +223,8 @@ class Worker:
         failed: RushesError | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._place.waiting.run)
+            for other in self._beside:
+                tasks.start_soon(other.run)
             try:
                 done = await self._rounds(until_idle)
             except RushesError as error:
@@ -215,12 +246,14 @@ class Worker:
     async def _rounds(self, until_idle: bool) -> bool:
         """Round after round, until idle (True) or until the place is lost (False)."""
         assert self._place is not None
-        place, idle_rounds = self._place, 0
+        place, idle_rounds, jobless_since = self._place, 0, math.inf
         while True:
             try:
                 more = await self._round(place)
                 self._trouble = None
-                idle = not (place.engine.busy or place.waiting) and not await self.has_open_jobs()
+                jobless = not (place.engine.busy or place.waiting) and not await self.has_open_jobs()
+                jobless_since = min(jobless_since, anyio.current_time()) if jobless else math.inf
+                idle = jobless and (not until_idle or await self._rest_is_idle(jobless_since))
             except RushesError as error:
                 self._tell_trouble(error)
                 more, idle = False, False
@@ -234,6 +267,18 @@ class Worker:
             if not more:
                 await self._changes.wait(LOOK_FOR_THE_DEAD_EVERY_S)
                 await anyio.sleep(SHORTEST_ROUND_S)  # what comes in together is looked at together
+            for other in self._beside:
+                other.nudge()
+
+    async def _rest_is_idle(self, jobless_since: float) -> bool:
+        """Whether what runs beside the work is done, or has had its time."""
+        return anyio.current_time() - jobless_since >= self._wait_for_the_rest_s or await self._nothing_beside()
+
+    async def _nothing_beside(self) -> bool:
+        for other in self._beside:
+            if not await other.idle():
+                return False
+        return True
 
     async def _homeless(self) -> bool:
         """Whether the database file was deleted while we work: then there is nothing to work for."""
@@ -249,6 +294,7 @@ class Worker:
         if now - place.looked_at >= RECONCILE_EVERY_S:
             place.looked_at = now
             await self._look_at_our_own(place)
+        await self._pass_hints_on(place)
         wanted = min(CLAIM_AT_ONCE, self._most_jobs - place.held)
         if wanted <= 0 or not await self._services.db.read(lambda connection: self._claimable(connection, wanted)):
             return False
@@ -266,6 +312,17 @@ class Worker:
             else:
                 await place.engine.start(job_id)
         return len(claimed.ids) == wanted
+
+    async def _pass_hints_on(self, place: _Place) -> None:
+        """Jobs of ours that were hinted at are looked at now."""
+        heard = place.heard
+        if heard is None:
+            # What came before we did is not looked up: those jobs are looked at at their own pace.
+            place.heard = await self._services.db.read(store.last_event)
+            return
+        place.heard, hinted = await self._services.db.read(lambda connection: hints.hinted_after(connection, heard))
+        for job_id in hinted:
+            place.waiting.hint(job_id)
 
     def _claimable(self, connection: sa.Connection, wanted: int) -> dict[str, JobState]:
         """What this worker may take on now: first what was begun and left behind, then wishes, then the queues."""
@@ -316,7 +373,7 @@ class Worker:
             if job_id not in busy and job_id not in place.waiting:
                 await place.engine.start(job_id)
         for job_id in await self._services.db.read(store.cancel_wishes):
-            place.waiting.hint(job_id)
+            place.waiting.wish(job_id)
         await self._tell_why_some_wait()
         await place.engine.sweep()
 
@@ -361,6 +418,10 @@ class Worker:
         """Return when no open job is left, whoever worked on them."""
         while await self.has_open_jobs():
             await self._changes.wait(RECONCILE_EVERY_S)
+
+    async def has_anything_left(self) -> bool:
+        """Whether somebody should work: on a job, or on what runs beside the work."""
+        return await self.has_open_jobs() or not await self._nothing_beside()
 
     async def has_open_jobs(self) -> bool:
         return await self._services.db.read(claims.any_open)

@@ -16,9 +16,11 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import anyio
+from pydantic import SecretStr
 
 from rushes.errors import (
     AccessDenied,
@@ -32,12 +34,14 @@ from rushes.errors import (
     Vanished,
 )
 from rushes.http import Body, Reply
+from rushes.logs import hide
 from rushes.providers.base import (
     Asset,
     Availability,
     Context,
     Doubt,
     Findings,
+    Hint,
     Provider,
     RemoteJob,
     Search,
@@ -57,6 +61,7 @@ from rushes.providers.openai.errors import classify
 from rushes.providers.openai.results import from_wire, is_failed_job, poll_after_s
 from rushes.providers.openai.search import look_through
 from rushes.providers.openai.servers import DIALECT, SERVERS, Server, ServerOptions, read_pictures
+from rushes.providers.openai.webhook import read_event
 from rushes.providers.openai.wire import Listing, WireCharacter, WireVideo, read_wire_error
 from rushes.providers.prepare import Prepared
 from rushes.video import MediaRef, Progress
@@ -85,6 +90,7 @@ class OpenAIOptions(ServerOptions):
 
     organization: str | None = None
     project: str | None = None
+    webhook_secret: SecretStr | None = None  # with which the server signs what it tells us
 
 
 class OpenAI(Provider):
@@ -93,7 +99,13 @@ class OpenAI(Provider):
     name = "openai"
     title = "OpenAI"
     key_vars = ("OPENAI_API_KEY",)
-    other_vars = ("OPENAI_ORGANIZATION", "OPENAI_ORG_ID", "OPENAI_PROJECT", "OPENAI_PROJECT_ID")
+    other_vars = (
+        "OPENAI_ORGANIZATION",
+        "OPENAI_ORG_ID",
+        "OPENAI_PROJECT",
+        "OPENAI_PROJECT_ID",
+        "OPENAI_WEBHOOK_SECRET",
+    )
     base_url_vars = ("OPENAI_BASE_URL",)
     default_base_url = f"https://{DEAD_HOST}/v1"
     options_shape = OpenAIOptions
@@ -102,6 +114,8 @@ class OpenAI(Provider):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.promises = self.server.promises
+        if (secret := self.webhook_secret) is not None:
+            hide(secret)
 
     # -- set-up ------------------------------------------------------------------------------------
 
@@ -132,6 +146,15 @@ class OpenAI(Provider):
     def key_required(self) -> bool:
         required = self.context.section.api_key_required
         return not self._own_section if required is None else required
+
+    @property
+    def webhook_secret(self) -> str | None:
+        if self._options.webhook_secret is not None:
+            return self._options.webhook_secret.get_secret_value()
+        return None if self._own_section else self.context.settings.variable("OPENAI_WEBHOOK_SECRET")
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
+        return read_event(self.label, self.webhook_secret, headers, body, datetime.now(UTC))
 
     @property
     def serves_unlisted(self) -> bool:
