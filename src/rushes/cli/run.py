@@ -114,6 +114,8 @@ def set_up_logging(settings: Settings) -> None:
     logging.getLogger("rushes").setLevel(settings.log_level.upper())
     # The workflow library prints by itself, and unredacted, unless its logger has a handler when it is loaded.
     logging.getLogger("dbos").addHandler(logging.NullHandler())
+    # A warning for each broken body, with its sender's characters in it: the answer says that already.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     # A collector that is away is told of once a batch, not at each retry.
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     logging.captureWarnings(True)
