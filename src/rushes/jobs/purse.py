@@ -7,7 +7,7 @@ hold becomes is decided in `budget.py`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -254,10 +254,10 @@ AMOUNTS = (
 )
 
 
-def spent_by(connection: sa.Connection, by: By, period: Period) -> list[Line]:
-    """What was spent and is held, in lines. A job with several tags counts in the line of each."""
+def spent_by(connection: sa.Connection, by: By, period: Period, owner: str | None = None) -> list[Line]:
+    """What was spent and is held, in lines; of one owner, if named. A job with several tags counts in each's line."""
     if by is By.DAY:
-        return _spent_by_day(connection, period)
+        return _spent_by_day(connection, period, owner)
     column = {
         By.MODEL: jobs.c.model,
         By.PROVIDER: jobs.c.provider,
@@ -268,23 +268,23 @@ def spent_by(connection: sa.Connection, by: By, period: Period) -> list[Line]:
     books = jobs.outerjoin(holds)
     if by is By.TAG:
         books = books.outerjoin(tags, tags.c.job_id == jobs.c.id)
-    query = sa.select(column, *AMOUNTS).select_from(books).where(*_within(period)).group_by(column)
+    query = sa.select(column, *AMOUNTS).select_from(books).where(*_within(period, owner)).group_by(column)
     lines = [_line(row["name"], row) for row in connection.execute(query).mappings()]
     return sorted(lines, key=lambda line: (-line.settled_usd, -line.held_usd, line.name))
 
 
-def spent(connection: sa.Connection, period: Period) -> Line:
+def spent(connection: sa.Connection, period: Period, owner: str | None = None) -> Line:
     """All of it, each job once."""
-    query = sa.select(*AMOUNTS).select_from(jobs.outerjoin(holds)).where(*_within(period))
+    query = sa.select(*AMOUNTS).select_from(jobs.outerjoin(holds)).where(*_within(period, owner))
     return _line("", connection.execute(query).mappings().one())
 
 
-def _spent_by_day(connection: sa.Connection, period: Period) -> list[Line]:
+def _spent_by_day(connection: sa.Connection, period: Period, owner: str | None) -> list[Line]:
     served = sa.case((holds.c.day.is_(None), ADMITTED_ON)).label("served_on")  # these have no hold
     query = (
         sa.select(holds.c.day, served, *AMOUNTS)
         .select_from(jobs.outerjoin(holds))
-        .where(*_within(period))
+        .where(*_within(period, owner))
         .group_by(holds.c.day, served)
     )
     lines: dict[str, Line] = {}
@@ -305,13 +305,13 @@ def _sum(one: Line, other: Line) -> Line:
     )
 
 
-def _within(period: Period) -> list[sa.ColumnElement[bool]]:
+def _within(period: Period, owner: str | None) -> list[sa.ColumnElement[bool]]:
     """A hold counts to its own day, which for a late adoption is not the one on which its job was made."""
-    found: list[sa.ColumnElement[bool]] = []
+    found: list[sa.ColumnElement[bool]] = [] if owner is None else [jobs.c.owner == owner]
     if period.since is not None:
         start = datetime.fromisoformat(period.since).replace(tzinfo=UTC)
         found.append((holds.c.day >= period.since) | (holds.c.day.is_(None) & (jobs.c.created_at >= start)))
-    if period.until is not None:
+    if period.until is not None and period.until < date.max.isoformat():
         end = datetime.fromisoformat(period.until).replace(tzinfo=UTC) + timedelta(days=1)
         found.append((holds.c.day <= period.until) | (holds.c.day.is_(None) & (jobs.c.created_at < end)))
     return found

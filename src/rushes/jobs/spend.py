@@ -1,5 +1,6 @@
 """Spend: what the jobs of a time cost, and what the limits of today leave free. For every face the same numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -31,7 +32,7 @@ class Report:
     lines: tuple[Line, ...]
     total: Line
     today: str
-    limits: tuple[LimitNow, ...]  # of the settings, for today
+    limits: tuple[LimitNow, ...]  # for today: those of the settings, unless others were asked for
 
 
 class Spend:
@@ -40,19 +41,27 @@ class Spend:
     def __init__(self, services: Services) -> None:
         self._s = services
 
-    async def report(self, by: By = By.DAY, period: Period | None = None) -> Report:
+    async def report(
+        self,
+        by: By = By.DAY,
+        period: Period | None = None,
+        *,
+        owner: str | None = None,
+        limits: Sequence[Limit] | None = None,
+    ) -> Report:
+        """What was spent: by everybody, or by one owner alone. `limits` are told instead of those of the settings."""
         period = period or Period()
         today = purse.day_of(self._s.now())
-        limits = self._limits()
+        told = self._limits() if limits is None else limits
 
         def work(connection: sa.Connection) -> Report:
             return Report(
                 by=by,
                 period=period,
-                lines=tuple(purse.spent_by(connection, by, period)),
-                total=purse.spent(connection, period),
+                lines=tuple(purse.spent_by(connection, by, period, owner)),
+                total=purse.spent(connection, period, owner),
                 today=today,
-                limits=tuple(_now(connection, limit, today) for limit in limits),
+                limits=tuple(_now(connection, limit, today) for limit in told),
             )
 
         return await self._s.db.read(work)
