@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/python -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test crash check format bench coverage lock clean
+.PHONY: help install dev demo test crash compat check format bench coverage lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,19 +25,30 @@ $(VENV)/.dev: $(VENV)/.installed
 	@$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+$(VENV)/.sdks: $(VENV)/.dev scripts/sdks.py $(wildcard tests/gateway/sdk/requirements-*.txt tests/gateway/sdk/node/*.json)
+	@$(BIN)/python scripts/sdks.py
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.dev scripts/browser.py
+	@$(BIN)/python scripts/browser.py
+	@touch $@
+
 install: $(VENV)/.installed ## install rushes into .venv
 
-dev: $(VENV)/.dev ## install what tests and checks need, too
+dev: $(VENV)/.dev $(VENV)/.sdks $(VENV)/.browser ## install what tests and checks need, too
 
 demo: $(VENV)/.installed ## make a first video, offline and without a key
 	@$(BIN)/rushes generate "A lighthouse on a cliff at dusk, waves below, slow aerial push in" --model draft --seconds 6 --out demo.mp4
 	@echo "Open it: $(CURDIR)/demo.mp4"
 
-test: $(VENV)/.dev ## run all tests, TEST_JOBS files at once: most of them wait for a far side
+test: $(VENV)/.sdks $(VENV)/.browser ## run all tests, TEST_JOBS files at once: most of them wait for a far side
 	@$(BIN)/python -m pytest -q --numprocesses $(TEST_JOBS) --dist loadfile
 
 crash: $(VENV)/.dev ## run the whole fault matrix and print it; hours, or CRASH="--minutes 20 --seed 7"
 	@$(BIN)/python -m rushes.testing.matrix $(CRASH)
+
+compat: $(VENV)/.dev ## run the newest LiteLLM and promptfoo against a real gateway; needs 3 GB, or COMPAT=--fresh
+	@$(BIN)/python scripts/compat.py $(COMPAT)
 
 check: $(VENV)/.dev ## what CI checks besides the tests: format, lint, types, layers, docs
 	@$(BIN)/ruff format --check --quiet .
@@ -53,7 +64,7 @@ format: $(VENV)/.dev ## format the code and write the generated docs
 bench: $(VENV)/.dev ## measure speed and memory, as ratios in one run
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
 
-coverage: $(VENV)/.dev ## run all tests and say which lines none of them reached
+coverage: $(VENV)/.sdks $(VENV)/.browser ## run all tests and say which lines none of them reached
 	@$(BIN)/python -m coverage run -m pytest -q && $(BIN)/python -m coverage report --skip-covered
 
 lock: $(VENV)/.dev ## write constraints.txt anew, with the newest versions allowed
