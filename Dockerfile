@@ -29,7 +29,10 @@ USER 10001:10001
 VOLUME /var/lib/rushes
 # It drains: a create that is on its way is waited for. Allow 120 s before a kill.
 STOPSIGNAL SIGTERM
-# Whether a worker could work: the database answers, and its tables are of this release.
+# Of `serve --host 0.0.0.0`, which refuses to start before there is a key: `rushes keys create NAME`.
+EXPOSE 8000
+# Whether a worker could work: the database answers, and its tables are of this release. For `serve`, compose.yaml asks
+# its /ready instead.
 HEALTHCHECK --interval=60s --timeout=20s --start-period=30s --retries=3 \
     CMD ["rushes", "db", "upgrade", "--check", "--log-level", "error"]
 ENTRYPOINT ["rushes"]

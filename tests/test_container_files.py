@@ -133,3 +133,14 @@ def test_what_lasts_is_in_named_volumes_and_the_bucket_is_a_choice(compose: Any)
     assert used == compose["volumes"].keys()
     assert [name for name, service in services.items() if "profiles" in service] == ["bucket"]
     assert set(services["worker"]["environment"]) <= VARIABLES.keys()
+
+
+def test_the_gateway_is_reached_from_this_machine_alone_until_somebody_says_otherwise(compose: Any) -> None:
+    gateway = compose["services"]["gateway"]
+
+    check(shlex.join(["rushes", *gateway["command"]]))
+    assert gateway["command"][0] == "serve"
+    assert gateway["ports"] == ["${GATEWAY_ADDRESS:-127.0.0.1:8000}:8000"]
+    assert "/ready" in gateway["healthcheck"]["test"][-1]
+    compile(gateway["healthcheck"]["test"][-1], "healthcheck", "exec")
+    assert "8000" in value_of("EXPOSE")
