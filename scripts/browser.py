@@ -12,19 +12,25 @@ import subprocess
 import sys
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-INSTALL = (("apt-get", "update"), ("apt-get", "install", "--yes", "--no-install-recommends", "chromium"))
+INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends", "chromium")
+UPDATE = ("apt-get", "update")
+
+
+def apt(*command: str) -> "subprocess.CompletedProcess[str]":
+    quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, capture_output=True, text=True, env=quietly)
 
 
 def main() -> None:
     if any(shutil.which(name) for name in NAMES):
         return
     if shutil.which("apt-get") and os.geteuid() == 0:
-        for command in INSTALL:
-            done = subprocess.run(
-                command, capture_output=True, text=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            )
-            if done.returncode:
-                sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
+        done = apt(*INSTALL)
+        if done.returncode:  # lists of packages that are old, or were never fetched
+            apt(*UPDATE)
+            done = apt(*INSTALL)
+        if done.returncode:
+            sys.exit(f"{' '.join(INSTALL)} failed:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
         return
     sys.exit("The tests of the pages need Chromium. Install it, such as by: sudo apt-get install chromium")
 
