@@ -21,7 +21,7 @@ from rushes.gateway.auth import Doorkeeper
 from rushes.gateway.gateway import Gateway
 from rushes.gateway.server import application
 from rushes.jobs import shelf
-from rushes.jobs.keys import Grant
+from rushes.jobs.keys import Grant, digest_of
 from rushes.jobs.services import utc_now
 from rushes.jobs.shelf import Character
 from rushes.video import video_uuid
@@ -104,7 +104,7 @@ async def test_on_every_route_a_foreign_id_looks_just_like_an_unknown_one(tmp_pa
 
 
 async def _character_of(app: App, headers: dict[str, str]) -> str:
-    key = await app.keys.by_secret(headers["authorization"].removeprefix("Bearer "))
+    key = await app.keys.by_digest(digest_of(headers["authorization"].removeprefix("Bearer ")))
     assert key is not None
     made = Character(
         id=f"char_{uuid4().hex}",

@@ -205,11 +205,6 @@ class Keys:
 
     # -- look up -----------------------------------------------------------------------------------
 
-    async def by_secret(self, secret: str) -> Caller | None:
-        """Who calls with this secret; None if no key has it, or that is expired or revoked."""
-        key = await self.by_digest(digest_of(secret))
-        return key.caller if key is not None else None
-
     async def by_digest(self, digest: str) -> Key | None:
         """The live key whose secret has this digest."""
         key = await self._db.read(lambda connection: key_by_digest(connection, digest))
