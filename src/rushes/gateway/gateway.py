@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FLUSH_EVERY_S = 0.1
+AFTER_TROUBLE_S = 5.0
 RETRY_COUNT = re.compile(r"[0-9]{1,4}", re.ASCII)
 
 
@@ -75,7 +76,7 @@ class Gateway:
                 finally:
                     tasks.cancel_scope.cancel()
         with anyio.move_on_after(5, shield=True):
-            await self._flush()
+            await self._try_to_flush()
 
     @property
     def spool(self) -> Path:
@@ -168,11 +169,16 @@ class Gateway:
     async def _write_down_answers(self) -> None:
         while True:
             await anyio.sleep(FLUSH_EVERY_S)
-            try:
-                await self._flush()
-            except RushesError as error:
-                log.warning("gateway.answers_not_kept", extra={"cause": str(error)})
-                await anyio.sleep(5)
+            if not await self._try_to_flush():
+                await anyio.sleep(AFTER_TROUBLE_S)
+
+    async def _try_to_flush(self) -> bool:
+        try:
+            await self._flush()
+        except RushesError as error:
+            log.warning("gateway.answers_not_kept", extra={"cause": str(error)})
+            return False
+        return True
 
     async def _flush(self) -> None:
         if not self._answered:
