@@ -27,15 +27,8 @@ from rushes.errors import (
     Unreachable,
     Vanished,
 )
-from rushes.http import (
-    MAX_REPLY_BYTES,
-    NOT_SENT,
-    Api,
-    Http,
-    raise_for_file,
-    retry_after_s,
-    translate,
-)
+from rushes.http import MAX_REPLY_BYTES, NOT_SENT, Api, Http, translate
+from rushes.ranges import raise_for_file, retry_after_s
 from rushes.testing.faults import Fault, Trouble
 from rushes.testing.server import Answer, Exchange, FakeServer, Received, ranged
 

@@ -3,7 +3,8 @@
 `Http.api` speaks to origins that the operator configured, with their keys. `Http.fetch` follows addresses that
 came from a user or out of a provider's answer: those must be https and resolve to public addresses, and each
 redirect is checked again, because a link is data and data can point at the machine next door. `Http.notify` posts to
-such an address, follows no redirect, and hardly reads what comes back.
+to such an address, follows no redirect, and hardly reads what comes back; `Http.upload` sends a
+file to one.
 
 An error that leaves here knows whether the request can have been accepted: `proves_refusal` is True only if no
 byte of it was written to a connection. Whoever pays relies on that.
@@ -18,8 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urljoin
 
 import anyio
@@ -28,18 +28,15 @@ import httpx2
 from rushes.addresses import is_public, origin_of, proxy_for, redact
 from rushes.config import Settings
 from rushes.errors import (
-    AccessDenied,
     BadReply,
     ConfigError,
-    Gone,
     ProviderError,
-    RateLimited,
     Rejected,
     RequestError,
     Unavailable,
     Unreachable,
-    Vanished,
 )
+from rushes.ranges import IDENTITY, content_range, raise_for_file, range_headers, retry_after_s
 from rushes.rates import Urgency, urgency_of
 from rushes.turns import Turns
 from rushes.version import VERSION
@@ -53,9 +50,9 @@ MAX_REDIRECTS = 5
 VIA = "x-rushes-via"
 """Tells which installation asks: a gateway that is its own provider would otherwise buy without end."""
 NOTIFY_TIMEOUT_S = 15.0
+UPLOAD_TIMEOUT_S = 300.0
 RECEIPT_TIMEOUT_S = 2.0
 MAX_RECEIPT_BYTES = 64 << 10
-IDENTITY = {"accept-encoding": "identity"}
 
 NOT_SENT = (
     httpx2.ConnectError,
@@ -155,7 +152,7 @@ class Http:
             target = await self._check_address(url, trusted, "download")
             client = self.client(url, fresh=False)
             request = client.build_request(
-                "GET", target.url, headers=_range_headers(offset, etag) | target.headers, extensions=target.extensions
+                "GET", target.url, headers=range_headers(offset, etag) | target.headers, extensions=target.extensions
             )
             async with _opened(client, request, "download") as response:
                 if response.is_redirect and (location := response.headers.get("location")):
@@ -164,6 +161,38 @@ class Http:
                 yield _body(response, offset, "download")
                 return
         raise Rejected("The download was redirected too often", step="download")
+
+    async def upload(
+        self,
+        method: Literal["PUT", "POST"],
+        url: str,
+        *,
+        content: bytes | None = None,
+        data: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        trusted: Collection[str] = (),
+        timeout_s: float = UPLOAD_TIMEOUT_S,
+    ) -> Reply:
+        """Send a file to an address that a provider gave out for it. No key of ours goes with it, redirects are not
+        followed, and any status is an answer. Raises like `fetch`."""
+        try:
+            with anyio.fail_after(timeout_s):
+                target = await self._check_address(url, trusted, "upload")
+                client = self.client(url, fresh=True)
+                request = client.build_request(
+                    method,
+                    target.url,
+                    content=content,
+                    data=data,
+                    files=files,
+                    headers={**IDENTITY, **(headers or {}), **target.headers},
+                    extensions=target.extensions,
+                )
+                async with _opened(client, request, "upload") as response:
+                    return Reply(response.status_code, dict(response.headers), await _receipt(response), "upload")
+        except TimeoutError as error:
+            raise Unavailable(f"The upload took longer than {timeout_s:g} s", step="upload") from error
 
     async def notify(
         self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = NOTIFY_TIMEOUT_S
@@ -344,7 +373,7 @@ class Api:
                     yield body
                 return
             client = self._http.client(url, fresh=False)
-            headers = await self._signed(_range_headers(offset, etag))
+            headers = await self._signed(range_headers(offset, etag))
             request = client.build_request("GET", url, params=params, headers=headers)
             async with _opened(client, request, step) as response:
                 location = response.headers.get("location") if response.is_redirect else None
@@ -434,23 +463,13 @@ async def _receipt(response: httpx2.Response) -> bytes:
     return receipt[:MAX_RECEIPT_BYTES]
 
 
-def _range_headers(offset: int, etag: str | None) -> dict[str, str]:
-    # a compressed transfer has no byte positions of the file to resume from
-    headers = dict(IDENTITY)
-    if offset:
-        headers["range"] = f"bytes={offset}-"
-        if etag and not etag.startswith("W/"):
-            headers["if-range"] = etag
-    return headers
-
-
 def _body(response: httpx2.Response, offset: int, step: str) -> Body:
     """Check that an answer is the file or the asked part of it."""
     raise_for_file(response.status_code, response.headers, step)
     total = int(length) if (length := response.headers.get("content-length", "")).isdigit() else None
     start = 0
     if response.status_code == 206:
-        start, total = _content_range(response.headers.get("content-range", ""), step)
+        start, total = content_range(response.headers.get("content-range", ""), step)
         if start != offset:
             raise BadReply(f"Asked for bytes from {offset}, got them from {start}", step=step, http_status=206)
     mime = response.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
@@ -464,47 +483,6 @@ async def _chunks(response: httpx2.Response, step: str) -> AsyncIterator[bytes]:
             yield chunk
     except httpx2.HTTPError as error:
         raise translate(error, step, nothing_sent=False) from error
-
-
-def raise_for_file(status: int, headers: Mapping[str, str], step: str) -> None:
-    """Name what went wrong with a file's answer. Pure."""
-    if status in (200, 206):
-        return
-    denied = (AccessDenied, "The link is refused; it may have expired")
-    named: Mapping[int, tuple[type[ProviderError], str]] = {
-        401: denied,
-        403: denied,
-        404: (Vanished, "The file is not there"),
-        408: (Unavailable, "The file cannot be had now"),
-        410: (Gone, "The file is gone"),
-        429: (RateLimited, "Too many downloads"),
-    }
-    kind, words = named.get(status) or (named[408] if status >= 500 else (Rejected, "The file was not given"))
-    raise kind(words, step=step, http_status=status, retry_after_s=retry_after_s(headers, datetime.now(UTC)))
-
-
-def _content_range(text: str, step: str) -> tuple[int, int | None]:
-    unit, _, rest = text.partition(" ")
-    span, _, total = rest.partition("/")
-    start = span.partition("-")[0]
-    if unit.lower() != "bytes" or not start.isdigit():
-        raise BadReply(f"The range {text!r} cannot be read", step=step, http_status=206)
-    return int(start), int(total) if total.isdigit() else None
-
-
-def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """`retry-after-ms`, else `Retry-After` in seconds or as an HTTP date; None when absent or unreadable. Pure."""
-    try:
-        if milliseconds := headers.get("retry-after-ms"):
-            return max(0.0, float(milliseconds) / 1000)
-        text = headers.get("retry-after")
-        if not text:
-            return None
-        if text.replace(".", "", 1).strip().isdigit():
-            return float(text)
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None
 
 
 async def _resolve(host: str, port: int, step: str) -> list[str]:
