@@ -93,7 +93,7 @@ class Defaults(Written):
     model: str | None = None
     order: tuple[str, ...] = DEFAULT_ORDER
     cache: Literal["use", "refresh", "off"] = "use"
-    on_misfit: Literal["strict", "nearest"] = "strict"
+    on_misfit: Literal["strict", "nearest", "pad"] = "strict"
 
 
 class CatalogSettings(Written):
@@ -138,6 +138,8 @@ class ProvenanceSettings(Written):
 class GatewaySettings(Written):
     """`[gateway]`: what `rushes serve` offers, and to whom."""
 
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/]+[^?#]*$")] | None = None
+    """Where the world reaches it. Providers that post to an address are given one under it: `/webhooks/NAME`."""
     hosts: tuple[str, ...] = ()
     """Names under which it is called, beside those of this machine; with any set, others are refused."""
     cors_origins: tuple[str, ...] = ()  # web pages of other hosts that may call it

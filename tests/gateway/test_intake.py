@@ -173,3 +173,27 @@ async def test_a_body_that_is_too_large_is_refused(home: Settings, fake: FakeOpe
 async def test_a_secret_that_cannot_be_one_is_our_affair_and_lets_nobody_in(home: Settings, fake: FakeOpenAI) -> None:
     async with door(settings_for(home, fake, webhook_secret="whsec_~")) as there:
         assert await there.tell("video_1", secret=SECRET) == 503
+
+
+async def test_a_question_whether_the_address_is_ours_is_answered(home: Settings) -> None:
+    settings = replace(home, environment={"MINIMAX_API_KEY": "key"})
+    async with door(settings) as there:
+        answer = await there.client.post("/webhooks/minimax", json={"challenge": "abc"})
+
+    assert (answer.status_code, answer.json()) == (200, {"challenge": "abc"})
+
+
+async def test_a_sender_whose_keys_cannot_be_had_is_asked_to_come_again(home: Settings) -> None:
+    """Not 401: it may well be who it says. fal's keys are fetched, here from where nobody listens."""
+    section = ProviderSettings.model_validate({"rest_url": "http://127.0.0.1:9"})
+    settings = replace(home, environment={"FAL_KEY": "key"}, providers={"fal": section})
+    headers = {
+        "x-fal-webhook-request-id": "r",
+        "x-fal-webhook-user-id": "u",
+        "x-fal-webhook-timestamp": str(int(datetime.now(UTC).timestamp())),
+        "x-fal-webhook-signature": "00" * 64,
+    }
+    async with door(settings) as there:
+        answer = await there.client.post("/webhooks/fal", json={"request_id": "r"}, headers=headers)
+
+    assert answer.status_code == 503

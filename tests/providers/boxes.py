@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from rushes.config import ProviderSettings
-from rushes.providers.base import Provider, RemoteJob, Search
+from rushes.providers.base import Provider
 from rushes.providers.catalog import open_model
 from rushes.providers.openai.provider import OpenAI
 from rushes.providers.openai.servers import ServerName
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import RemoteJob, Search
 from rushes.testing.bench import opened, prepared
 from rushes.testing.clips import clip
 from rushes.testing.server import Answer, Exchange, FakeServer, Received

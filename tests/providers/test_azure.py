@@ -25,9 +25,10 @@ from rushes.errors import (
     Vanished,
 )
 from rushes.providers.azure.provider import Azure, NoSuchDeployment
-from rushes.providers.base import Asset, Provider, RemoteJob, Variant
+from rushes.providers.base import Provider
 from rushes.providers.catalog import read_table
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Asset, RemoteJob, Variant
 from rushes.testing.bench import Inputs, fetched, opened, prepared
 from rushes.testing.clips import clip, picture
 from rushes.testing.fake_azure import FakeAzure

@@ -25,9 +25,10 @@ from rushes.providers.azure.auth import (
     read_grant,
 )
 from rushes.providers.azure.provider import Azure
-from rushes.providers.base import Provider, RemoteJob
+from rushes.providers.base import Provider
 from rushes.providers.catalog import read_table
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import RemoteJob
 from rushes.testing.bench import fetched, opened, prepared
 from rushes.testing.fake_azure import Client, FakeAzure
 from rushes.testing.faults import Fault

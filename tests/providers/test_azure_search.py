@@ -11,9 +11,10 @@ import pytest
 
 from rushes.config import ProviderSettings
 from rushes.providers.azure.provider import Azure
-from rushes.providers.base import Provider, Search
+from rushes.providers.base import Provider
 from rushes.providers.catalog import read_table
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Search
 from rushes.testing.bench import opened, prepared
 from rushes.testing.fake_azure import FakeAzure
 from rushes.testing.server import Answer, Exchange, FakeServer, Received

@@ -181,9 +181,9 @@ async def test_a_deployment_has_the_limits_of_its_model_and_a_price_of_its_own(t
     plain = await _model("sora", tmp_path)
 
     assert (film.id, film.seconds, film.first_frame_exact) == (ModelId("azure", "film"), (4, 8, 12), True)
-    assert film.price(Size(1280, 720), 4) == Decimal("0.32")
-    assert old.price(Size(480, 480), 10) == Decimal("0.50"), "the section's price, where the deployment has none"
-    assert plain.price(Size(480, 480), 10) == Decimal("1.00")
+    assert film.price_of(Size(1280, 720), 4) == Decimal("0.32")
+    assert old.price_of(Size(480, 480), 10) == Decimal("0.50"), "the section's price, where the deployment has none"
+    assert plain.price_of(Size(480, 480), 10) == Decimal("1.00")
     assert (plain.default_size, plain.default_seconds, len(plain.sizes)) == (Size(1280, 720), 5, 9)
     assert plain.seconds == tuple(range(1, 21))
 
@@ -326,7 +326,7 @@ async def test_a_deployment_of_any_name_is_a_model_once_it_is_declared(tmp_path:
         film = models.choose("azure:video:my-film").model
 
         assert (str(film.id), film.title) == ("azure:video:my-film", "Sora 2 Pro (videos API), my-film")
-        assert film.price(Size(1280, 720), 8) == Decimal("2.00")
+        assert film.price_of(Size(1280, 720), 8) == Decimal("2.00")
         assert models.choose("azure:video:sora-2-eu").model.seconds == (4, 8, 12)
         with pytest.raises(ConfigError, match="Which model does the Azure deployment 'our-film' run"):
             models.choose("azure:video:our-film")

@@ -25,7 +25,7 @@ from rushes.providers.azure.wire import (
     read_listing,
     read_refusal,
 )
-from rushes.providers.base import MODERATION_CODES
+from rushes.providers.refusals import MODERATION_CODES
 from rushes.video import Crop, MediaRef, ModelId, Reference, Size, Status, VideoRequest
 
 PICTURE = MediaRef(sha256="p", mime="image/png", size_bytes=7, width=1280, height=720)

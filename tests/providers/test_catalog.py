@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from rushes import plugins
 from rushes.errors import ConfigError
 from rushes.providers.catalog import Catalog, Feature, Model, open_model, parse_table, read_extra, read_table
+from rushes.providers.registry import GROUP, PACKAGE
 from rushes.video import ModelId, Size
 
 ROW: dict[str, Any] = {
@@ -43,7 +45,7 @@ def sora(name: str) -> Model:
     ],
 )
 def test_the_prices_of_sora(name: str, size: str, seconds: int, usd: str) -> None:
-    assert sora(name).price(Size.parse(size), seconds) == Decimal(usd)
+    assert sora(name).price_of(Size.parse(size), seconds) == Decimal(usd)
 
 
 def test_what_sora_makes() -> None:
@@ -66,11 +68,7 @@ def test_what_sora_makes() -> None:
 
 
 def test_the_tables_of_all_built_in_providers_can_be_read() -> None:
-    from importlib.resources import files
-
-    names = [entry.name[:-5] for entry in files("rushes.providers").iterdir() if entry.name.endswith(".toml")]
-
-    for name in names:
+    for name in plugins.find(GROUP, PACKAGE, "PROVIDER"):
         for model in read_table(name):
             assert model.id.provider == name
             assert name == "draft" or (model.source and model.read), f"{model.id} has no source or date"
@@ -82,13 +80,13 @@ def test_a_row_becomes_a_model() -> None:
     assert model.id == ModelId("acme", "boat-1")
     assert model.seconds == (5, 10, 15)
     assert model.features == {Feature.SEED}
-    assert model.price(Size(1280, 720), 5) is None
+    assert model.price_of(Size(1280, 720), 5) is None
 
 
 def test_a_price_may_be_for_each_video_as_well_as_for_each_second() -> None:
     model = parsed(prices=[{"usd_per_video": "0.05", "usd_per_second": "0.10"}])
 
-    assert model.price(Size(1280, 720), 8) == Decimal("0.85")
+    assert model.price_of(Size(1280, 720), 8) == Decimal("0.85")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +125,7 @@ def test_an_extra_file_adds_models_and_replaces_old_ones(tmp_path: Path) -> None
 
     catalog = Catalog().merged(read_table("openai")).merged(read_extra(path))
 
-    assert catalog.models[ModelId("openai", "sora-2")].price(Size(1280, 720), 8) == Decimal("0.40")
+    assert catalog.models[ModelId("openai", "sora-2")].price_of(Size(1280, 720), 8) == Decimal("0.40")
     assert len(catalog.of("openai")) == len(read_table("openai"))
 
 
@@ -148,5 +146,5 @@ def test_a_missing_extra_file_is_named(tmp_path: Path) -> None:
 def test_a_model_of_ones_own_server_has_the_price_that_was_configured() -> None:
     free, unknown = open_model(ModelId("mybox", "wan"), Decimal(0)), open_model(ModelId("mybox", "wan"), None)
 
-    assert free.price(Size(640, 480), 10) == 0
-    assert unknown.price(Size(640, 480), 10) is None
+    assert free.price_of(Size(640, 480), 10) == 0
+    assert unknown.price_of(Size(640, 480), 10) is None

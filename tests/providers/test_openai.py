@@ -17,15 +17,15 @@ from rushes.errors import (
     ProviderError,
     Unsupported,
 )
-from rushes.providers.base import RemoteJob, Variant
 from rushes.providers.catalog import open_model
 from rushes.providers.openai.provider import OpenAI
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import RemoteJob, Variant
 from rushes.testing.bench import Inputs, fetched, opened, prepared
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault, Trouble
 from rushes.testing.server import Answer
-from rushes.video import ModelId, Size, Status, VideoRequest
+from rushes.video import ModelId, Reference, Size, Status, VideoRequest
 from tests.providers.openai_bench import Scripted, asked, environment, usual
 
 pytestmark = pytest.mark.anyio
@@ -175,7 +175,7 @@ async def test_what_the_dialect_has_no_field_for_is_refused_before_it_costs(tmp_
             frame = Inputs(tmp_path).add(b"gif", "image/gif", 320, 180)
             for request in (
                 on_own_server(last_frame=frame),
-                on_own_server(references=(frame,)),
+                on_own_server(references=(Reference(media=frame),)),
                 on_own_server(audio=False),
                 on_own_server(first_frame=frame),
                 on_own_server(extra={"size": "1x1"}),

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from rushes.errors import BadReply, Unavailable, Vanished
-from rushes.providers.base import Doubt, Findings, RemoteJob
 from rushes.providers.openai.provider import api_root
 from rushes.providers.openai.results import results_of
 from rushes.providers.openai.servers import ServerName
+from rushes.providers.terms import Doubt, Findings, RemoteJob
 from rushes.testing.bench import fetched
 from rushes.testing.faults import Fault, Trouble
 from rushes.testing.server import Answer

@@ -9,11 +9,11 @@ import anyio
 import pytest
 
 from rushes.errors import ProviderError
-from rushes.providers.base import Findings, Search
 from rushes.providers.catalog import read_table
 from rushes.providers.openai.search import Lookout, Window, compare, window_of
 from rushes.providers.openai.wire import Listing, WireVideo
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Findings, Search
 from rushes.testing.bench import prepared
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault

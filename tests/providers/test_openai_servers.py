@@ -8,9 +8,9 @@ import pytest
 
 from rushes.errors import BadReply, ProviderError, Rejected, Vanished
 from rushes.media.download import DownloadPolicy, download
-from rushes.providers.base import Doubt, Findings, Variant
 from rushes.providers.catalog import open_model
 from rushes.providers.openai.servers import SERVERS, ServerName
+from rushes.providers.terms import Doubt, Findings, Variant
 from rushes.testing.bench import fetched
 from rushes.testing.faults import Fault, Trouble
 from rushes.testing.servers.base import FakeBox

@@ -54,7 +54,7 @@ class ServerContract(ProviderContract):
 
     def models(self) -> list[Model]:
         model = open_model(ModelId("openai", self.model), FakeBox.usd_per_second)
-        return [replace(model, sizes=(Size(320, 180),), default_size=Size(320, 180))]
+        return [replace(model, sizes=(Size(320, 180),), default_size=Size(320, 180), seconds=tuple(range(1, 61)))]
 
     @pytest.fixture(autouse=True)
     def nothing_is_sent_that_the_server_does_not_read(self, fake: FakeBox) -> Iterator[None]:

@@ -20,11 +20,12 @@ from rushes.errors import (
     Unavailable,
     Unsupported,
 )
-from rushes.providers.base import Provider, RemoteJob
+from rushes.providers.base import Provider
 from rushes.providers.catalog import open_model
 from rushes.providers.openai.create import DATA_URL_MAX
 from rushes.providers.openai.errors import NoSuchModel, SourceGone
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import RemoteJob
 from rushes.testing.bench import Inputs, fetched, prepared
 from rushes.testing.clips import clip, picture
 from rushes.testing.fake_openai import FakeOpenAI

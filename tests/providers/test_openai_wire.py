@@ -10,10 +10,11 @@ import pytest
 from rushes.errors import Gone, Moderated, NoCredit, NotOffered, Rejected
 from rushes.http import Reply
 from rushes.providers.catalog import open_model, read_table
+from rushes.providers.incoming import read_wire_error
 from rushes.providers.openai.create import to_wire
 from rushes.providers.openai.errors import NoSuchModel, SourceGone, classify
 from rushes.providers.openai.provider import OpenAI, api_root, from_wire
-from rushes.providers.openai.wire import Listing, WireVideo, read_status, read_wire_error
+from rushes.providers.openai.wire import Listing, WireVideo, read_status
 from rushes.providers.prepare import Prepared
 from rushes.testing.bench import Inputs, opened, prepared
 from rushes.testing.clips import picture

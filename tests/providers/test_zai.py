@@ -19,7 +19,8 @@ from rushes.errors import (
     Unsupported,
     Vanished,
 )
-from rushes.providers.base import MODERATION_CODES, Doubt, RemoteJob
+from rushes.providers.refusals import MODERATION_CODES
+from rushes.providers.terms import Doubt, RemoteJob
 from rushes.testing.bench import Inputs, fetched
 from rushes.testing.clips import picture
 from rushes.testing.fake_zai import API_KEY, FakeZai

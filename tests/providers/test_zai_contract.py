@@ -1,22 +1,15 @@
 """The Z.ai provider keeps the provider contract, on both hosts."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from rushes.config import ProviderSettings
-from rushes.providers.base import Provider
-from rushes.providers.catalog import Feature, Model
+from rushes.providers.catalog import Model
 from rushes.providers.zai.provider import Zai
-from rushes.testing.bench import Inputs, opened, prepared
-from rushes.testing.clips import picture
+from rushes.testing.bench import prepared
 from rushes.testing.contract import ProtocolFake, ProviderContract
 from rushes.testing.fake_zai import FakeZai
-from rushes.video import Reference, VideoRequest
 
 MAINLAND_ONLY = ("cogvideox-2", "cogvideox-flash")
 
@@ -24,40 +17,9 @@ MAINLAND_ONLY = ("cogvideox-2", "cogvideox-flash")
 class ZaiContract(ProviderContract):
     """What both hosts share: the prices are told with the pictures that a model cannot do without."""
 
-    inputs: Inputs
-
-    @pytest.fixture(autouse=True)
-    def pictures(self, tmp_path: Path) -> Iterator[None]:
-        self.inputs = Inputs(tmp_path)
-        yield
-
-    def opened(
-        self,
-        fake: ProtocolFake,
-        folder: Path,
-        *,
-        create_timeout_s: float | None = None,
-        changes: Mapping[str, str] | None = None,
-    ) -> AbstractAsyncContextManager[Provider]:
-        environment = {**self.environment(fake), **(changes or {})}
-        section = ProviderSettings(create_timeout_s=create_timeout_s) if create_timeout_s else None
-        return opened(Zai, folder=folder, environment=environment, section=section, inputs=self.inputs)
-
     def environment(self, fake: Any) -> Mapping[str, str]:
         assert self.key_variable is not None
         return {self.key_variable: fake.api_key, "ZAI_BASE_URL": fake.base_url}
-
-    def smallest(self, model: Model, **changes: Any) -> VideoRequest:
-        """A request with just the pictures that the model wants."""
-        frame = self.inputs.add(picture(320, 180), "image/png", 320, 180)
-        pictures: dict[str, Any] = {
-            Feature.FIRST_FRAME: {"first_frame": frame},
-            Feature.LAST_FRAME: {"last_frame": frame},
-            Feature.REFERENCES: {"references": (Reference(media=frame),)},
-        }
-        for feature in model.requires:
-            changes |= pictures[feature]
-        return VideoRequest(prompt="price", model=model.id, seconds=model.seconds[0], **changes)
 
     async def test_what_is_charged_is_what_the_table_says(self, fake: ProtocolFake, tmp_path: Path) -> None:
         async with self.opened(fake, tmp_path) as provider:

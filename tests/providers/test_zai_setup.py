@@ -265,7 +265,7 @@ def test_what_each_model_needs_takes_and_costs(name: str, needs: str, takes: str
     assert model.prompt_max == 512
     assert model.sound == ("optional" if Feature.AUDIO_SWITCH in model.features else "never")
     for size in model.sizes:
-        assert model.price(size, model.seconds[-1]) == (Decimal(usd) if usd else None)
+        assert model.price_of(size, model.seconds[-1]) == (Decimal(usd) if usd else None)
 
 
 @pytest.mark.parametrize("feature", ["seed", "audio_switch", "first_fame"])

@@ -21,9 +21,9 @@ from rushes.errors import (
     Vanished,
 )
 from rushes.http import Reply
-from rushes.providers.base import MODERATION_CODES
 from rushes.providers.catalog import read_table
 from rushes.providers.prepare import prepare
+from rushes.providers.refusals import MODERATION_CODES
 from rushes.providers.zai.provider import Zai
 from rushes.providers.zai.wire import RULINGS, SHAPES, from_wire, read_task, shape_of
 from rushes.testing.bench import TODAY, Inputs, opened

@@ -11,22 +11,11 @@ from rushes.providers.prepare import Prepared
 from rushes.providers.zai.provider import Zai
 from rushes.testing.bench import opened, prepared
 from rushes.testing.fake_zai import API_KEY, FakeZai
-from rushes.testing.server import Answer, Exchange, FakeServer, Received
+from rushes.testing.server import FakeServer
 from rushes.video import MediaRef, VideoRequest
+from tests.providers.scripted import Scripted as Scripted
 
 MODELS = {model.id.model: model for model in read_table("zai")}
-
-
-class Scripted(FakeServer):
-    """Gives one answer to everything: for what the fake would not say."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__()
-        self.answer = answer
-
-    def serve(self, received: Received, exchange: Exchange) -> None:
-        self.requests.append(received)
-        exchange.send(self.answer)
 
 
 def section(**written: Any) -> ProviderSettings:

@@ -15,8 +15,9 @@ from pydantic import BaseModel
 from rushes.config import Written
 from rushes.errors import Moderated, ProviderError
 from rushes.http import Reply
-from rushes.providers.base import Asset, Doubt, Promises, Provider, RemoteJob
+from rushes.providers.base import Provider
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Asset, Doubt, Promises, RemoteJob
 from rushes.video import JSON, Failure, Progress, Status
 
 STATES = {

@@ -13,11 +13,12 @@ import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from rushes.errors import AccessDenied, ConfigError, DatabaseAway
+from rushes.errors import AccessDenied, ConfigError, DatabaseAway, ProviderError
 from rushes.jobs.database import Database
 from rushes.jobs.hints import hint
 from rushes.jobs.services import utc_now
 from rushes.providers.registry import Registry
+from rushes.providers.terms import Challenge
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +39,15 @@ def intake(
         if body is None:
             return _problem(413, "request_too_large", f"A message has at most {MAX_BODY_BYTES >> 20} MB.")
         try:
-            found = registry.provider(name).read_webhook(dict(request.headers), body)
+            found = await registry.provider(name).read_webhook(dict(request.headers), body)
+            if isinstance(found, Challenge):
+                return JSONResponse(dict(found.answer))
             if found is not None:
                 await hint(db, now(), name, found.remote_id)
-        except AccessDenied:
+        except ProviderError as error:
+            if not isinstance(error, AccessDenied):  # what proves the signature could not be asked for
+                log.warning("webhook.unreadable", extra={"provider": name, "cause": str(error)})
+                return _problem(503, "provider_unavailable", "Try again.")
             log.warning("webhook.refused", extra={"provider": name})
             return _problem(401, "invalid_signature", "The signature is missing, old or wrong.")
         except ConfigError as error:

@@ -7,175 +7,58 @@ errors, and the repeating of reads; creates are never repeated here.
 
 import hashlib
 import logging
+import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rushes.config import ProviderSettings, Settings, nearest, read_written
+from rushes.config import ProviderSettings, nearest, read_written
 from rushes.errors import (
     AccessDenied,
     BadReply,
     ConfigError,
-    Gone,
     MissingKey,
     NotOffered,
     ProviderError,
     RateLimited,
     Rejected,
-    Unavailable,
     Unsupported,
     Vanished,
 )
-from rushes.http import IDLE_TIMEOUT_S, Api, Body, Http, Reply
-from rushes.logs import without_secrets
-from rushes.media.children import Children
+from rushes.http import IDLE_TIMEOUT_S, Api, Body, Reply
 from rushes.providers.catalog import Catalog, Model
-from rushes.providers.prepare import Prepared
+from rushes.providers.given import check_pictures, check_writable
+from rushes.providers.prepare import Prepared, order_of
+from rushes.providers.refusals import kind_of_status, redacted, status_proves_refusal
+from rushes.providers.terms import (
+    Asset,
+    Availability,
+    Challenge,
+    Context,
+    Findings,
+    Hint,
+    Link,
+    Promises,
+    RemoteJob,
+    Search,
+)
 from rushes.turns import Turns
-from rushes.video import JSON, MediaRef, ModelId, Progress, SourceKind
+from rushes.video import MediaRef, ModelId, Progress, SourceKind, VideoRequest
 
 log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
 
 READ_TRIES = 3
+SOURCE_LINK_S = 120.0
+PING_TIMEOUT_S = 10.0
 LOOKED_AT_BYTES = 2000  # of an answer that is no use: more than is shown, so that no secret is cut before it is found
-
-MODERATION_CODES = frozenset(
-    {
-        "content_filter",
-        "content_policy_violation",
-        "content_safety_violation",
-        "moderation_blocked",
-        "policy_violation",
-        "responsibleaipolicyviolation",
-        "sentinel_block",
-    }
-)
-"""Codes, in lower case, by which a provider says that the content was refused. Asking again never helps."""
-
-
-class Doubt(StrEnum):
-    """How a create whose fate is unknown can be settled with this provider."""
-
-    KEY = "key"  # it honours an idempotency key: the same request again, with the same key
-    LIST = "list"  # its jobs can be listed or searched: look for ours
-    NONE = "none"  # neither: a person decides
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promises:
-    """What a provider's documentation lets us rely on. Each is read by the code that spends money."""
-
-    doubt: Doubt
-    keeps_results: bool = True  # False: gone once fetched, so an earlier video goes along as a file
-    cancels: bool = False  # stops a job that has not ended
-    deletes: bool = False
-    moderated_is_billed: bool = False
-    result_life_s: float | None = None  # how long a finished result can be fetched; None: not said
-    unbilled_statuses: frozenset[int] = frozenset()  # answers of 5xx kind that are documented as not accepted
-    create_timeout_s: float = 60.0  # how long a create may take to be answered
-    horizon_s: float = 48 * 3600.0  # after this long a job counts as lost
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteJob:
-    """A job on the provider's side. `data` is whatever the provider wants to find again on the next poll."""
-
-    id: str
-    expires_at: datetime | None = None
-    data: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
-
-
-class Variant(StrEnum):
-    VIDEO = "video"
-    THUMBNAIL = "thumbnail"
-    SPRITESHEET = "spritesheet"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asset:
-    """One file of a finished job. Exactly one of `path` (behind our key), `url` (a link), `file` or `inline` is set."""
-
-    variant: Variant = Variant.VIDEO
-    n: int = 0  # which of the job's videos it belongs to
-    path: str | None = None
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
-    url: str | None = field(default=None, repr=False)  # often signed
-    file: Path | None = None
-    received: bool = False  # the file came from the far side, and was not made on this machine
-    inline: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """A create in doubt, described so that the provider can look for it."""
-
-    prepared: Prepared
-    key: str
-    sent_at: datetime
-    until: datetime | None = None  # when it left at the latest, where `sent_at` is only when it left at the earliest
-    known_ids: frozenset[str]  # remote ids that already belong to an attempt: these are no matches
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What a search brought up.
-
-    `matches` are certain to be ours by content; `candidates` might be (the provider does not tell enough).
-    `complete` is True only if everything since the create was seen, so that no match proves absence.
-    """
-
-    matches: tuple[RemoteJob, ...] = ()
-    candidates: tuple[RemoteJob, ...] = ()
-    complete: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Availability:
-    """Whether a provider can serve, and in one line why not and what to do."""
-
-    usable: bool
-    reason: str = ""
-    configured: bool = True  # False: nobody set it up, so there is nothing to tell
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What a provider is given to work with."""
-
-    name: str  # the section it is configured under; more servers of one kind have names of their own
-    settings: Settings
-    http: Http
-    folder: Path  # its own place for temporary files
-    read_input: Callable[[MediaRef], Awaitable[bytes]]
-    input_path: Callable[[MediaRef], Awaitable[Path]]
-    """A file on this machine, for as long as a step takes: it is asked for again, not remembered."""
-    children: Children
-    start_soon: Callable[..., None]
-    """Starts an async function in the background of the App, which waits for it or cancels it when it closes."""
-
-    @property
-    def section(self) -> ProviderSettings:
-        return self.settings.provider(self.name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """What a message from outside says: that a remote job may have changed. `trusted`: its sender is proven."""
-
-    remote_id: str
-    trusted: bool
 
 
 class NoOptions(BaseModel):
@@ -195,6 +78,7 @@ class Provider(ABC):
     other_vars: ClassVar[tuple[str, ...]] = ()  # further variables that it reads
     default_base_url: ClassVar[str] = ""
     needs_key: ClassVar[bool] = True
+    sources_by_link: ClassVar[bool] = False  # an earlier video is told as the link that its job gives
     options_shape: ClassVar[type[BaseModel]] = NoOptions  # its own names in [providers.NAME]
     extra_shape: ClassVar[type[BaseModel]] = NoOptions  # its own fields in a request's `extra`
 
@@ -209,6 +93,9 @@ class Provider(ABC):
         )
         self.turns = Turns(section.requests_per_second)
         """How often this process calls the account. Every call of `api` waits there for its turn."""
+        self._links: dict[
+            str, tuple[str, float]
+        ] = {}  # of uploaded files, by sha256, and when they are no good any more
         self.api: Api = context.http.api(self.base_url, section.headers, self.auth_headers, self.turns)
 
     @property
@@ -287,11 +174,23 @@ class Provider(ABC):
                 f"The key of {self.label} holds a space, a line break or a letter that no key has. Copy it again."
             )
 
+    def row(self, request: VideoRequest, shape: type[M]) -> M:
+        """What the table says of the model for this provider alone, its `wire`. Raises ConfigError for a bad entry."""
+        model = self.context.model(request.model)
+        try:
+            return shape.model_validate(dict(model.wire))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"The table's entry of {model.id} is wrong: wire.{place}: {first['msg']}.") from None
+
     def check(self, prepared: Prepared) -> None:
-        """Refuse what no table can tell: by default, `extra` fields that `extra_shape` does not have.
+        """Refuse what preparing could not see: pictures that the API would not take, unknown fields of `extra`.
 
         Called before any money is held, and by `submit` again. Raises Unsupported.
         """
+        check_writable(prepared.request)
+        check_pictures(prepared.request, self.context.model(prepared.request.model).pictures)
         known = self.extra_shape.model_fields
         for name in prepared.request.extra:
             if name not in known:
@@ -318,6 +217,82 @@ class Provider(ABC):
         """One cheap, free request that shows whether the far side answers; returns a word on it."""
         return "not checked"
 
+    @property
+    def callback_url(self) -> str | None:
+        """Where the provider may post to that a job has changed; None where this machine has no public address."""
+        public_url = self.context.settings.gateway.public_url
+        return f"{public_url.rstrip('/')}/webhooks/{self.context.name}" if public_url else None
+
+    # -- files that a create can only point at -----------------------------------------------------
+
+    def to_bring(self, prepared: Prepared) -> Sequence[MediaRef]:
+        """The pictures and clips that have to be uploaded first. Pure; by default none."""
+        return ()
+
+    async def bring(self, prepared: Prepared) -> None:
+        """Upload what the create will point at. It costs nothing, and is done before the create is said to be on its
+        way, so that being stopped in the midst of it is no doubt. Raises ProviderError, which proves a refusal."""
+        for media in self.to_bring(prepared):
+            await self.link_to(media)
+        source = prepared.request.source
+        if self.sources_by_link and source is not None and source.remote_id is not None:
+            await self.source_link(source.remote_id)
+
+    async def link_to(self, media: MediaRef) -> str:
+        """Where the provider can read a file; uploaded now if it was not before, or not lately."""
+        url, good_until = self._links.get(media.sha256, ("", 0.0))
+        if time.monotonic() < good_until:
+            return url
+        data = await self.context.read_input(media)
+        started = time.monotonic()
+        try:
+            link = await self.upload(media, data)
+        except ProviderError as error:
+            error.proves_refusal = True  # nothing is bought by uploading
+            raise
+        self._links = {sha: known for sha, known in self._links.items() if known[1] > started}
+        # Half its life is left for the create to be sent, and for the far side to come and read it.
+        self._links[media.sha256] = (link.url, started + link.good_for_s / 2)
+        return link.url
+
+    async def source_link(self, remote_id: str) -> str:
+        """Where an earlier video of this account can be fetched now, by whoever is given the link.
+
+        Raises ProviderError, which proves a refusal: nothing is bought by asking.
+        """
+        url, good_until = self._links.get(remote_id, ("", 0.0))
+        if time.monotonic() < good_until:
+            return url
+        try:
+            assets = await self.assets(RemoteJob(id=remote_id))
+        except ProviderError as error:
+            error.proves_refusal = True
+            if isinstance(error, Vanished):
+                words = f"{self.label} no longer has the source {remote_id}: {error.message}"
+                raise Rejected(words, step="source", http_status=error.http_status, proves_refusal=True) from error
+            raise
+        link = next((asset.url for asset in assets if asset.url is not None), None)
+        if link is None:
+            raise Rejected(f"{self.label} gives no link to {remote_id}", step="source", proves_refusal=True)
+        self._links[remote_id] = (link, time.monotonic() + SOURCE_LINK_S)
+        return link
+
+    async def upload(self, media: MediaRef, data: bytes) -> Link:
+        """Give a file to the provider."""
+        raise NotOffered(f"{self.label} takes no uploads", step="upload")
+
+    async def answers(self, path: str, *, params: Mapping[str, str] | None = None, knows_it: bool = True) -> str:
+        """A `ping` by one free GET. `knows_it` False: it is of something that does not exist, and a refusal that says
+        so comes only after the key was checked."""
+        try:
+            self.checked(await self.api.send("GET", path, step="ping", params=params, timeout_s=PING_TIMEOUT_S))
+        except AccessDenied:
+            return "key refused"
+        except ProviderError as error:
+            if knows_it or not isinstance(error, Rejected | Vanished):
+                return f"no good answer: {error}"
+        return "answers, key accepted"
+
     # -- the three verbs ---------------------------------------------------------------------------
 
     @abstractmethod
@@ -342,6 +317,13 @@ class Provider(ABC):
         """Remove it over there. False: not offered."""
         return False
 
+    async def complaints(self, model: Model) -> tuple[str, ...]:
+        """What the vendor's own published description of a model has against our table: a free look, for a live try.
+
+        Empty where it has nothing against it, and where nothing is published.
+        """
+        return ()
+
     async def create_character(self, name: str, clip: MediaRef) -> str:
         """Make a character from a short clip, to be named in later requests; returns the provider's id of it.
 
@@ -353,7 +335,7 @@ class Provider(ABC):
         """Look for a create in doubt. The default finds nothing and proves nothing."""
         return Findings()
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Hint | Challenge | None:
         """What a message to our address of this provider hints at; None: nothing that we know. Header names are in
         lower case. Raises AccessDenied where it is to be signed and is not."""
         return None
@@ -366,7 +348,7 @@ class Provider(ABC):
         size, seconds = progress.size or request.size, progress.seconds or request.seconds
         if request.source is not None and request.source.kind is SourceKind.EXTEND:
             seconds = request.seconds  # what comes back is the whole; only what was added is new
-        one = model.price(size, seconds) if size and seconds else None
+        one = model.price(order_of(request, model, size, seconds)) if size and seconds else None
         return None if one is None else one * self.count(prepared)
 
     def release(self, remote: RemoteJob) -> None:  # noqa: B027 - a hook that most need not fill
@@ -472,33 +454,6 @@ class Provider(ABC):
             retry_after_s=reply.retry_after_s,
             proves_refusal=status_proves_refusal(reply.status) or reply.status in self.promises.unbilled_statuses,
         )
-
-
-def redacted(words: str, key: str | None) -> str:
-    """The far side's words without our key, which some servers quote back when they refuse it, and without what else
-    looks like a secret: they go into the ledger, and from there everywhere."""
-    return without_secrets(words.replace(key, "[key]") if key else words)
-
-
-def kind_of_status(status: int) -> type[ProviderError]:
-    """The error class for an HTTP status. Pure."""
-    named: Mapping[int, type[ProviderError]] = {
-        401: AccessDenied,
-        403: AccessDenied,
-        404: Vanished,
-        405: NotOffered,
-        408: Unavailable,
-        410: Gone,
-        429: RateLimited,
-        499: Unavailable,
-        501: NotOffered,
-    }
-    return named.get(status) or (Unavailable if status >= 500 else Rejected)
-
-
-def status_proves_refusal(status: int) -> bool:
-    """Whether an answer to a create shows that nothing was accepted: a 4xx, but not those that tell of a timeout."""
-    return 400 <= status < 500 and status not in (408, 499)
 
 
 async def _read_chunks(file: anyio.AsyncFile[bytes]) -> AsyncGenerator[bytes]:

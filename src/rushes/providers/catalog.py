@@ -37,15 +37,73 @@ class Feature(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is bought, as far as a price can hang on it."""
+
+    size: Size
+    seconds: int
+    has: frozenset[Feature] = frozenset()
+    audio: bool = True
+    pictures: int = 0  # frames and reference pictures that go along
+    clip_s: int = 0  # seconds of given clips, the source's included; each counted up to a whole one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """One line of a price list: dollars per second, or per video, for some sizes (none named: all)."""
+    """One line of a price list. It holds for orders that fit all its conditions; a condition that is not set is met.
+
+    Dollars are per second that is made, or per video, or both; pictures and clips that go along may cost more.
+    """
 
     usd_per_second: Decimal | None = None
     usd_per_video: Decimal | None = None
     sizes: tuple[Size, ...] = ()
+    seconds: tuple[int, ...] = ()  # of what is made
+    audio: bool | None = None
+    has: frozenset[Feature] = frozenset()  # all of these are asked for
+    clips: bool | None = None  # whether a clip goes along
+    usd_per_picture: Decimal = Decimal(0)
+    pictures_free: int = 0
+    usd_per_clip_second: Decimal = Decimal(0)
+    least_usd: Decimal = Decimal(0)
 
-    def of(self, seconds: int) -> Decimal:
-        return (self.usd_per_video or Decimal(0)) + (self.usd_per_second or Decimal(0)) * seconds
+    def holds(self, order: Order) -> bool:
+        return (
+            (not self.sizes or order.size in self.sizes)
+            and (not self.seconds or order.seconds in self.seconds)
+            and self.audio in (None, order.audio)
+            and self.clips in (None, order.clip_s > 0)
+            and self.has <= order.has
+        )
+
+    def of(self, order: Order) -> Decimal:
+        made = (self.usd_per_video or Decimal(0)) + (self.usd_per_second or Decimal(0)) * order.seconds
+        pictures = self.usd_per_picture * max(0, order.pictures - self.pictures_free)
+        return max(self.least_usd, made + pictures + self.usd_per_clip_second * order.clip_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What else is so in a certain case: when all of `has` is asked for, and the size is one of `at_sizes`.
+
+    Empty means "as always"; what is set replaces what the model says.
+    """
+
+    has: frozenset[Feature] = frozenset()
+    at_sizes: tuple[Size, ...] = ()  # only `seconds` can hang on the size
+    sizes: tuple[Size, ...] = ()
+    seconds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """What pictures an API takes. Megabytes are counted as millions: the stricter reading."""
+
+    kinds: tuple[str, ...] = ()  # `png`, `jpeg`, `webp`; empty: not said
+    max_mb: float | None = None
+    min_side: int = 1
+    max_side: int | None = None
+    max_aspect: float | None = None  # the longer side, in lengths of the shorter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +118,23 @@ class Model:
     default_seconds: int
     features: frozenset[Feature]
     requires: tuple[Feature, ...] = ()  # without these it makes nothing: pictures that it starts from
+    needs_source: bool = False  # it only changes earlier videos and clips
     prices: tuple[Price, ...] = ()
     prompt_max: int = 32000
     max_side: int = 4096
     first_frame_exact: bool = False  # the picture must have just the size of the video
     max_references: int = 16
+    max_reference_clips: int | None = None  # of the references; None: not said
+    frames_or_references: bool = False  # first and last frame exclude references
+    last_frame_needs_first: bool = False
+    pictures: Pictures = Pictures()
+    limits: tuple[Limit, ...] = ()
     max_characters: int = 2
     source_files: frozenset[SourceKind] = frozenset()  # for these it takes the file of any video, not only its own
     max_extensions: int | None = None  # how often one video can be extended; None: not said
     max_total_seconds: int | None = None  # how long an extended video may become
     sound: str = "always"  # always | optional | never
+    sound_default: bool | None = None  # what is sent where nobody asked; None: that is left to the provider
     source: str = ""
     read: date | None = None
     retired: date | None = None
@@ -78,19 +143,25 @@ class Model:
     deadline_s: float | None = None
     deterministic: bool = False  # equal requests give equal pictures, so repeats need seeds of their own
     trained: bool = True  # learnt from examples; False: an algorithm that somebody wrote
+    typical_s: float | None = None  # how long one takes to be made, as somebody measured it
+    ranked_as: str | None = None  # its name on the public boards of `rankings.toml`
+    unverified: tuple[str, ...] = ()  # what of this entry rests on one weak source, in words for the docs
+    wire: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)  # the provider's own business
 
-    def price(self, size: Size, seconds: int) -> Decimal | None:
+    def price(self, order: Order) -> Decimal | None:
         """The price of one video in dollars; None when no line of the list fits."""
-        for line in self.prices:
-            if not line.sizes or size in line.sizes:
-                return line.of(seconds)
-        return None
+        return next((line.of(order) for line in self.prices if line.holds(order)), None)
 
+    def price_of(self, size: Size, seconds: int) -> Decimal | None:
+        """The price of a video from a prompt alone."""
+        return self.price(Order(size=size, seconds=seconds, audio=self.has_sound(None)))
 
-class PriceRow(Written):
-    usd_per_second: Decimal | None = None
-    usd_per_video: Decimal | None = None
-    sizes: tuple[str, ...] = ()
+    def has_sound(self, asked: bool | None) -> bool:
+        """Whether the video will have sound, if this is asked for."""
+        if self.sound != "optional":
+            return self.sound == "always"
+        default = True if self.sound_default is None else self.sound_default
+        return default if asked is None else asked
 
 
 class SecondsRange(Written):
@@ -99,27 +170,73 @@ class SecondsRange(Written):
     step: Annotated[int, Field(ge=1)] = 1
 
 
+Lengths = tuple[int, ...] | SecondsRange
+Dollars = Annotated[Decimal, Field(ge=0)]
+
+
+class PriceRow(Written):
+    """A `Price`, as it is written."""
+
+    usd_per_second: Dollars | None = None
+    usd_per_video: Dollars | None = None
+    sizes: tuple[str, ...] = ()
+    seconds: Lengths = ()
+    audio: bool | None = None
+    has: tuple[Feature, ...] = ()
+    clips: bool | None = None
+    usd_per_picture: Dollars = Decimal(0)
+    pictures_free: int = 0
+    usd_per_clip_second: Dollars = Decimal(0)
+    least_usd: Dollars = Decimal(0)
+
+
+class LimitRow(Written):
+    """A `Limit`, as it is written."""
+
+    has: tuple[Feature, ...] = ()
+    at_sizes: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    seconds: Lengths = ()
+
+
+class PicturesRow(Written):
+    """`Pictures`, as they are written."""
+
+    kinds: tuple[Literal["png", "jpeg", "webp"], ...] = ()
+    max_mb: Annotated[float, Field(gt=0)] | None = None
+    min_side: Annotated[int, Field(ge=1)] = 1
+    max_side: int | None = None
+    max_aspect: Annotated[float, Field(ge=1)] | None = None
+
+
 class ModelRow(Written):
     """One `[[models]]` of a table."""
 
     name: str
     title: str
     sizes: tuple[str, ...] = ()
-    seconds: tuple[int, ...] | SecondsRange
+    seconds: Lengths
     default_size: str
     default_seconds: int
     features: tuple[Feature, ...] = ()
     requires: tuple[Literal[Feature.FIRST_FRAME, Feature.LAST_FRAME, Feature.REFERENCES], ...] = ()
+    needs_source: bool = False
     prices: tuple[PriceRow, ...] = ()
     prompt_max: int = 32000
     max_side: int = 4096
     first_frame_exact: bool = False
     max_references: int = 16
+    max_reference_clips: int | None = None
+    frames_or_references: bool = False
+    last_frame_needs_first: bool = False
+    pictures: PicturesRow = PicturesRow()
+    limits: tuple[LimitRow, ...] = ()
     max_characters: int = 2
     source_files: tuple[SourceKind, ...] = ()
     max_extensions: int | None = None
     max_total_seconds: int | None = None
-    sound: str = "always"
+    sound: Literal["always", "optional", "never"] = "always"
+    sound_default: bool | None = None
     source: str = ""
     read: date | None = None
     retired: date | None = None
@@ -128,6 +245,10 @@ class ModelRow(Written):
     deadline_s: float | None = None
     deterministic: bool = False
     trained: bool = True
+    typical_s: Annotated[float, Field(gt=0)] | None = None
+    ranked_as: str | None = None
+    unverified: tuple[str, ...] = ()
+    wire: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 class Table(Written):
@@ -177,36 +298,28 @@ def parse_table(provider: str, data: Mapping[str, Any], where: str) -> list[Mode
     return [_model(provider, row, where) for row in table.models]
 
 
+SAME_IN_BOTH = tuple(
+    name
+    for name in ModelRow.model_fields
+    if name
+    not in {"name", "sizes", "seconds", "default_size", "features", "prices", "pictures", "limits", "source_files"}
+)
+"""Fields that mean in a row just what they mean in a `Model`."""
+
+
 def _model(provider: str, row: ModelRow, where: str) -> Model:
     try:
-        seconds = row.seconds if isinstance(row.seconds, tuple) else _steps(row.seconds)
         model = Model(
             id=ModelId(provider, row.name),
-            title=row.title,
-            sizes=tuple(Size.parse(text) for text in row.sizes),
-            seconds=tuple(sorted(seconds)),
+            sizes=_sizes(row.sizes),
+            seconds=_lengths(row.seconds),
             default_size=Size.parse(row.default_size),
-            default_seconds=row.default_seconds,
             features=frozenset(row.features) | frozenset(row.requires),
-            requires=row.requires,
             prices=tuple(_price(price) for price in row.prices),
-            prompt_max=row.prompt_max,
-            max_side=row.max_side,
-            first_frame_exact=row.first_frame_exact,
-            max_references=row.max_references,
-            max_characters=row.max_characters,
+            pictures=Pictures(**row.pictures.model_dump()),
+            limits=tuple(_limit(limit) for limit in row.limits),
             source_files=frozenset(row.source_files),
-            max_extensions=row.max_extensions,
-            max_total_seconds=row.max_total_seconds,
-            sound=row.sound,
-            source=row.source,
-            read=row.read,
-            retired=row.retired,
-            successor=row.successor,
-            note=row.note,
-            deadline_s=row.deadline_s,
-            deterministic=row.deterministic,
-            trained=row.trained,
+            **{name: getattr(row, name) for name in SAME_IN_BOTH},
         )
     except ValueError as error:
         raise ConfigError(f"{where}: {row.name}: {error}") from error
@@ -215,15 +328,27 @@ def _model(provider: str, row: ModelRow, where: str) -> Model:
     return model
 
 
-def _steps(span: SecondsRange) -> tuple[int, ...]:
-    return tuple(range(span.min, span.max + 1, span.step))
+def _sizes(texts: Iterable[str]) -> tuple[Size, ...]:
+    return tuple(Size.parse(text) for text in texts)
+
+
+def _lengths(lengths: Lengths) -> tuple[int, ...]:
+    if isinstance(lengths, SecondsRange):
+        return tuple(range(lengths.min, lengths.max + 1, lengths.step))
+    return tuple(sorted(lengths))
 
 
 def _price(row: PriceRow) -> Price:
-    return Price(
-        usd_per_second=row.usd_per_second,
-        usd_per_video=row.usd_per_video,
-        sizes=tuple(Size.parse(text) for text in row.sizes),
+    rest = row.model_dump(exclude={"sizes", "seconds", "has"})
+    return Price(sizes=_sizes(row.sizes), seconds=_lengths(row.seconds), has=frozenset(row.has), **rest)
+
+
+def _limit(row: LimitRow) -> Limit:
+    return Limit(
+        has=frozenset(row.has),
+        at_sizes=_sizes(row.at_sizes),
+        sizes=_sizes(row.sizes),
+        seconds=_lengths(row.seconds),
     )
 
 

@@ -31,9 +31,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from rushes.config import read_written
 from rushes.errors import Gone, InputAway, RushesError, Unsupported
 from rushes.media.children import DraftReference, DraftSource
-from rushes.providers.base import Asset, Context, Doubt, Promises, Provider, RemoteJob
+from rushes.providers.base import Provider
 from rushes.providers.catalog import Model
 from rushes.providers.prepare import IN_WORDS, Prepared
+from rushes.providers.terms import Asset, Context, Doubt, Promises, RemoteJob
 from rushes.video import (
     JSON,
     Failure,

@@ -12,8 +12,9 @@ from rushes.config import Settings
 from rushes.errors import ConfigError, RushesError, UnknownModel
 from rushes.http import Http
 from rushes.media.children import Children
-from rushes.providers.base import Availability, Context, Provider
+from rushes.providers.base import Provider
 from rushes.providers.catalog import Catalog, Model, Price, open_model, read_extra, read_table
+from rushes.providers.terms import Availability, Context
 from rushes.video import SHORT_NAMES, MediaRef, ModelId
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Registry:
                 settings=self._settings,
                 http=self._http,
                 folder=self._folder / name,
+                model=self.model,
                 read_input=self._read_input,
                 input_path=self._input_path,
                 children=self._children,
@@ -137,7 +139,7 @@ class Registry:
             slip = model_id.provider == kind and self._nearest_model(model_id, kind, SLIP_CUTOFF)
             if slip or not provider.serves_unlisted:
                 raise self._unknown_model(model_id, kind)
-            return open_model(model_id, section.usd_per_second)
+            return provider.offered(open_model(model_id, section.usd_per_second))
         known = provider.offered(replace(known, id=model_id))
         if section.usd_per_second is not None:
             known = replace(known, prices=(Price(usd_per_second=section.usd_per_second),))

@@ -22,12 +22,14 @@ from rushes.errors import Unsupported
 from rushes.http import Reply
 from rushes.providers.azure import wire as jobs_wire
 from rushes.providers.azure.setup import Deployment, VideoApi
-from rushes.providers.base import Asset, Findings, Provider, RemoteJob, Search, Variant
+from rushes.providers.base import Provider
+from rushes.providers.given import check_writable
 from rushes.providers.openai import create as videos_wire
 from rushes.providers.openai.results import from_wire
 from rushes.providers.openai.search import look_through
 from rushes.providers.openai.wire import Listing, WireVideo
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Asset, Findings, RemoteJob, Search, Variant
 from rushes.video import ModelId, Progress, SourceKind, VideoRequest
 
 
@@ -141,7 +143,7 @@ class JobsApi(Surface):
             "sound": bool(request.audio),
         }
         _refuse(request, asked)
-        videos_wire.check_writable(request)
+        check_writable(request)
         jobs_wire.check_items(request)
         most = jobs_wire.most_variants(request.size) if request.size else 1
         if jobs_wire.variants_of(request) > most:

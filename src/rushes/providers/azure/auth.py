@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rushes.errors import AccessDenied, BadReply, ConfigError, ProviderError, RateLimited, Unavailable
 from rushes.http import Api, Auth, Body, Http, Reply
-from rushes.providers.base import redacted
+from rushes.providers.refusals import redacted
 
 log = logging.getLogger(__name__)
 

@@ -57,20 +57,10 @@ from rushes.providers.azure.setup import (
     resource_root,
 )
 from rushes.providers.azure.wire import JobsExtra, read_refusal, variants_of
-from rushes.providers.base import (
-    Asset,
-    Availability,
-    Context,
-    Doubt,
-    Findings,
-    Promises,
-    Provider,
-    RemoteJob,
-    Search,
-    Variant,
-)
+from rushes.providers.base import Provider
 from rushes.providers.catalog import Catalog, Model, Price
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Asset, Availability, Context, Doubt, Findings, Promises, RemoteJob, Search, Variant
 from rushes.video import ModelId, Progress, SourceKind
 
 SECRET_VARS = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")

@@ -20,10 +20,11 @@ from typing import Annotated, Any, NamedTuple, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rushes.errors import Unsupported
-from rushes.providers.base import MODERATION_CODES
+from rushes.providers.incoming import Incoming, Text, read_wire_error
 from rushes.providers.openai.create import Part
-from rushes.providers.openai.wire import Incoming, Listing, Text, WireVideo, read_wire_error
+from rushes.providers.openai.wire import Listing, WireVideo
 from rushes.providers.prepare import Prepared
+from rushes.providers.refusals import MODERATION_CODES
 from rushes.video import JSON, Crop, Failure, MediaRef, Progress, Reference, Size, Status, VideoRequest
 
 FPS = 30

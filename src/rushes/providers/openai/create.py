@@ -27,6 +27,7 @@ from enum import StrEnum
 from urllib.parse import quote
 
 from rushes.errors import Unsupported
+from rushes.providers.given import check_writable, without_none
 from rushes.providers.prepare import IN_WORDS, Prepared
 from rushes.video import JSON, MediaRef, SourceKind, SourceVideo, VideoRequest
 
@@ -80,15 +81,6 @@ def check_sendable(prepared: Prepared, encoding: Encoding | None) -> None:
         _check_source(request, request.source)
     elif request.first_frame is not None:
         _check_picture(request, request.first_frame, encoding)
-
-
-def check_writable(request: VideoRequest) -> None:
-    """What no body can hold must fail here: once the create is under way, any failure is doubt. Raises Unsupported."""
-    said = [request.prompt, request.negative_prompt, request.extra, request.characters]
-    try:
-        json.dumps(said, allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError) as error:
-        raise Unsupported(f"The prompt or an option holds what cannot be sent as text: {error}. Take it out.") from None
 
 
 def _check_source(request: VideoRequest, source: SourceVideo) -> None:
@@ -205,7 +197,7 @@ def _beyond_the_vendor(request: VideoRequest) -> dict[str, JSON]:
 
 
 def _present(fields: Mapping[str, JSON]) -> dict[str, JSON]:
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_none(fields)
 
 
 def _text_parts(fields: Mapping[str, JSON]) -> list[Part]:

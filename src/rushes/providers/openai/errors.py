@@ -8,9 +8,9 @@ import re
 
 from rushes.errors import AccessDenied, Gone, Moderated, NoCredit, NotOffered, ProviderError, Rejected, UnknownModel
 from rushes.http import Reply
-from rushes.providers.base import MODERATION_CODES
-from rushes.providers.openai.wire import WireError
+from rushes.providers.incoming import WireError
 from rushes.providers.prepare import IN_WORDS
+from rushes.providers.refusals import MODERATION_CODES
 
 NO_CREDIT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"})
 NO_MODEL_CODES = frozenset({"model_not_found", "model_not_available", "model_not_supported"})

@@ -35,18 +35,9 @@ from rushes.errors import (
 )
 from rushes.http import Body, Reply
 from rushes.logs import hide
-from rushes.providers.base import (
-    Asset,
-    Availability,
-    Context,
-    Doubt,
-    Findings,
-    Hint,
-    Provider,
-    RemoteJob,
-    Search,
-    Variant,
-)
+from rushes.providers.base import Provider
+from rushes.providers.catalog import Model
+from rushes.providers.incoming import read_wire_error
 from rushes.providers.openai import results
 from rushes.providers.openai.create import (
     Call,
@@ -62,8 +53,9 @@ from rushes.providers.openai.results import from_wire, is_failed_job, poll_after
 from rushes.providers.openai.search import look_through
 from rushes.providers.openai.servers import DIALECT, SERVERS, Server, ServerOptions, read_pictures
 from rushes.providers.openai.webhook import read_event
-from rushes.providers.openai.wire import Listing, WireCharacter, WireVideo, read_wire_error
+from rushes.providers.openai.wire import Listing, WireCharacter, WireVideo
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Asset, Availability, Context, Doubt, Findings, Hint, RemoteJob, Search, Variant
 from rushes.video import MediaRef, Progress
 
 log = logging.getLogger(__name__)
@@ -71,7 +63,7 @@ log = logging.getLogger(__name__)
 DEAD_HOST = "api.openai.com"
 SHUT_DOWN = (
     "OpenAI shut its video API down on 24 September 2026. Set OPENAI_BASE_URL to a server that speaks it, "
-    "or choose another model. See: rushes models"
+    "or choose another model. See: rushes models --for sora-2"
 )
 GOOD_CLIP_S = (1.5, 4.5)  # the vendor's guide: best at 2 to 4 seconds, no hard limit is told
 
@@ -153,12 +145,18 @@ class OpenAI(Provider):
             return self._options.webhook_secret.get_secret_value()
         return None if self._own_section else self.context.settings.variable("OPENAI_WEBHOOK_SECRET")
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Hint | None:
         return read_event(self.label, self.webhook_secret, headers, body, datetime.now(UTC))
 
     @property
     def serves_unlisted(self) -> bool:
         return not self._dead
+
+    def offered(self, model: Model) -> Model:
+        """What a named server has no field or route for is not asked of it; rushes may do something like it."""
+        if self.server is DIALECT:
+            return model
+        return replace(model, features=model.features & self.server.takes)
 
     @property
     def _dead(self) -> bool:

@@ -25,8 +25,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from rushes.errors import BadReply
 from rushes.http import Body, Reply
 from rushes.media.disk import disk_error
-from rushes.providers.base import Asset, RemoteJob
-from rushes.providers.openai.wire import Incoming, WireError, WireVideo
+from rushes.providers.incoming import Incoming, WireError
+from rushes.providers.openai.wire import WireVideo
+from rushes.providers.terms import Asset, RemoteJob
 from rushes.video import JSON, Failure, Progress, Status
 
 MAY_TELL_ELSEWHERE = frozenset({400, 404, 405, 409, 410, 501})

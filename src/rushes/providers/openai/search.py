@@ -15,9 +15,9 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from rushes.errors import NotOffered, Rejected, Vanished
-from rushes.providers.base import Findings, RemoteJob, Search
 from rushes.providers.openai.wire import Listing, WireVideo
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Findings, RemoteJob, Search
 from rushes.video import Size, SourceKind, SourceVideo, made_seconds
 
 SKEW_KNOWN = timedelta(seconds=60)  # clocks compared by the Date header: what is left is its resolution and latency

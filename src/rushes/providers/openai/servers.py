@@ -24,9 +24,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from rushes.config import nearest
 from rushes.errors import Unsupported
-from rushes.providers.base import Doubt, Promises
 from rushes.providers.catalog import Feature
-from rushes.providers.openai.create import SUFFIXES, Call, Encoding, Part, check_writable, data_url
+from rushes.providers.given import check_writable, without_none
+from rushes.providers.openai.create import SUFFIXES, Call, Encoding, Part, data_url
 from rushes.providers.openai.extras import (
     DYNAMO_OUTER,
     DynamoExtra,
@@ -38,6 +38,7 @@ from rushes.providers.openai.extras import (
 )
 from rushes.providers.openai.wire import Listing
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Doubt, Promises
 from rushes.video import JSON, MediaRef, SourceKind, VideoRequest
 
 OWN_FIELDS = frozenset(
@@ -169,7 +170,7 @@ def _usual(request: VideoRequest) -> Fields:
 
 
 def _said(fields: Extras) -> Fields:
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_none(fields)
 
 
 def _parts(fields: Extras) -> list[Part]:

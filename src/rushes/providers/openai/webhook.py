@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rushes import signatures
 from rushes.errors import AccessDenied
-from rushes.providers.base import Hint
+from rushes.providers.terms import Hint
 
 KIND = "video."
 

@@ -1,20 +1,27 @@
 """What servers of the OpenAI Videos dialect send, read with patience.
 
-No two agree on types: `seconds` comes as text, whole or broken number, `progress` as `"33%"`, `error` as a sentence,
-dates as numbers or ISO text. Nothing here refuses an answer for that; a field that cannot be read counts as absent.
+No two agree on types, so the fields are those of `incoming.py`.
 The status words and the shapes are those seen in vLLM-Omni, SGLang, TensorRT-LLM, LiteLLM, new-api and relays of
 theirs, read 2026-11-20.
 """
 
-import json
-import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from rushes.providers.incoming import (
+    Incoming,
+    Text,
+    WireError,
+    read_error_object,
+    read_moment,
+    read_percent,
+    read_seconds,
+    read_size,
+)
 from rushes.video import Size, Status
 
 WORDS: Mapping[Status, str] = {
@@ -46,74 +53,6 @@ def read_status(value: Any) -> Status | None:
     return STATUS_OF.get(word, Status.IN_PROGRESS) if word else None
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value.strip().rstrip("%s").strip())
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _percent(value: Any) -> float | None:
-    number = _number(value)
-    return None if number is None else min(100.0, max(0.0, number))
-
-
-def _seconds(value: Any) -> int | None:
-    number = _number(value)
-    return round(number) if number is not None and number >= 0.5 else None
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        if (number := _number(value)) is not None:
-            return datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC) if number > 0 else None
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
-
-
-def _size(value: Any) -> Size | None:
-    try:
-        return Size.parse(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _string(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return str(value) or None
-
-
-Text = Annotated[str | None, BeforeValidator(_string)]
-
-
-class Incoming(BaseModel):
-    """Base of what providers send: unknown names are their business."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
-
-
-class WireError(Incoming):
-    code: Text = None
-    message: Text = None
-    type: Text = None
-    param: Text = None
-
-
-def _error(value: Any) -> WireError | None:
-    if isinstance(value, str):
-        return WireError(message=value) if value.strip() else None
-    if isinstance(value, Mapping):
-        return WireError.model_validate(value) if value else None
-    return None
-
-
 class WireVideo(Incoming):
     """A job. Only `id` and `status` can be counted on, and a create's answer may lack even the second."""
 
@@ -121,15 +60,15 @@ class WireVideo(Incoming):
     object: Text = None
     status: Annotated[Status | None, BeforeValidator(read_status)] = None
     reason: Text = None  # not sent by anybody: what the status word says beyond "failed"
-    progress: Annotated[float | None, BeforeValidator(_percent)] = None
+    progress: Annotated[float | None, BeforeValidator(read_percent)] = None
     model: Text = None
     prompt: Text = None
-    seconds: Annotated[int | None, BeforeValidator(_seconds)] = None
-    size: Annotated[Size | None, BeforeValidator(_size)] = None
-    created_at: Annotated[datetime | None, BeforeValidator(_moment)] = None
-    expires_at: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    seconds: Annotated[int | None, BeforeValidator(read_seconds)] = None
+    size: Annotated[Size | None, BeforeValidator(read_size)] = None
+    created_at: Annotated[datetime | None, BeforeValidator(read_moment)] = None
+    expires_at: Annotated[datetime | None, BeforeValidator(read_moment)] = None
     remixed_from_video_id: Text = None
-    error: Annotated[WireError | None, BeforeValidator(_error)] = None
+    error: Annotated[WireError | None, BeforeValidator(read_error_object)] = None
 
     @property
     def no_look(self) -> str | None:
@@ -185,41 +124,3 @@ class Listing(Incoming):
             "last_id": sent.get("last_id"),
             "well_formed": entries is not None and len(jobs) == len(entries),
         }
-
-
-def read_wire_error(body: bytes) -> WireError:
-    """The code and words of an error answer: the vendor's envelope, a sentence, FastAPI's `detail`, or plain text."""
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return WireError(message=_plain(body))
-    if not isinstance(data, Mapping):
-        return WireError(message=_plain(body))
-    sent = cast(Mapping[str, Any], data)
-    if (error := _error(sent.get("error"))) and (error.message or error.code or error.type):
-        return error
-    detail = sent.get("detail")
-    if isinstance(detail, Mapping):
-        inside = cast(Mapping[str, Any], detail)
-        return _error(inside.get("error")) or _error(inside) or WireError()  # some wrap an envelope in it
-    if isinstance(detail, list):
-        return WireError(message="; ".join(map(_complaint, cast(list[Any], detail))))
-    words = detail if isinstance(detail, str) else sent.get("message")
-    return WireError(code=_string(sent.get("code")), message=_string(words) or _plain(body))
-
-
-def _complaint(entry: Any) -> str:
-    """One of FastAPI's validation errors: where and what."""
-    if not isinstance(entry, Mapping):
-        return str(entry)
-    sent = cast(Mapping[str, Any], entry)
-    place = cast(list[Any], sent.get("loc")) if isinstance(sent.get("loc"), list) else []
-    return f"{'.'.join(map(str, place))}: {sent.get('msg', '')}"
-
-
-def _plain(body: bytes) -> str:
-    """The words of an answer that is no JSON; of a web page, its text without the markup."""
-    text = body[:2000].decode("utf-8", "replace")
-    if "<" in text:
-        text = re.sub(r"(?is)<(style|script)\b.*?</\1>|<[^>]*>", " ", text)
-    return " ".join(text.split())[:200]

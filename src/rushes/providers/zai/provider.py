@@ -25,20 +25,12 @@ from pydantic import BaseModel, ConfigDict
 
 from rushes.errors import AccessDenied, BadReply, Gone, NoCredit, ProviderError, Unavailable, Unsupported, Vanished
 from rushes.http import Reply
-from rushes.providers.base import (
-    Asset,
-    Doubt,
-    Promises,
-    Provider,
-    RemoteJob,
-    kind_of_status,
-    redacted,
-    status_proves_refusal,
-)
+from rushes.providers.base import Provider
 from rushes.providers.catalog import Model
-from rushes.providers.openai.create import check_writable
-from rushes.providers.openai.wire import read_wire_error
+from rushes.providers.incoming import read_wire_error
 from rushes.providers.prepare import Prepared
+from rushes.providers.refusals import kind_of_status, redacted, status_proves_refusal
+from rushes.providers.terms import Asset, Doubt, Promises, RemoteJob
 from rushes.providers.zai.wire import (
     CHECK_KEY,
     SHAPES,
@@ -165,7 +157,6 @@ class Zai(Provider):
                 raise Unsupported(f"extra may not set {name}: that is asked for by {ASKED_ELSEWHERE[name]}.")
         super().check(prepared)
         check_extra(request, shape)
-        check_writable(request)
         if shape.mainland_only and self.region == "international":
             raise Unsupported(
                 f"{request.model} is sold on the mainland host alone. Set ZHIPUAI_API_KEY, "

@@ -29,7 +29,9 @@ from rushes.errors import (
     UnknownModel,
     Vanished,
 )
-from rushes.providers.openai.wire import Incoming, Text, WireError, read_status
+from rushes.providers.given import without_none
+from rushes.providers.incoming import Incoming, Text, WireError, read_objects
+from rushes.providers.openai.wire import read_status
 from rushes.providers.prepare import Prepared
 from rushes.video import JSON, Failure, MediaRef, Progress, Status, VideoRequest
 
@@ -134,7 +136,7 @@ def to_wire(prepared: Prepared, pictures: Sequence[bytes], key: str) -> dict[str
         **{name: getattr(extra, name) for name in shape.extra},
         "request_id": key,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_none(fields)
 
 
 def _image_url(request: VideoRequest, pictures: Sequence[bytes]) -> JSON:
@@ -167,13 +169,6 @@ class WireFilter(Incoming):
     level: Text = None
 
 
-def _entries(value: Any) -> list[Any]:
-    """The objects of a list, and nothing else that may stand in its place."""
-    if not isinstance(value, list):
-        return []
-    return [entry for entry in cast(list[Any], value) if isinstance(entry, Mapping)]
-
-
 def _error(value: Any) -> Any:
     if isinstance(value, Mapping):
         return cast(Mapping[str, Any], value)
@@ -185,12 +180,12 @@ class WireTask(Incoming):
 
     id: Text = None
     task_status: Annotated[Status | None, BeforeValidator(read_status)] = None
-    video_result: Annotated[tuple[WireResult, ...], BeforeValidator(_entries)] = ()
+    video_result: Annotated[tuple[WireResult, ...], BeforeValidator(read_objects)] = ()
     error: Annotated[WireError, BeforeValidator(_error)] = WireError()
     message: Text = None
     content_filter: Annotated[
         tuple[WireFilter, ...],
-        BeforeValidator(_entries),
+        BeforeValidator(read_objects),
         Field(validation_alias=AliasChoices("content_filter", "contentFilter")),
     ] = ()
 
