@@ -18,8 +18,16 @@ from rushes.jobs.service import Jobs
 from rushes.jobs.tags import checked_tags
 from rushes.media.inputs import Inputs, file_name
 from rushes.providers.base import Provider
-from rushes.providers.catalog import Model
-from rushes.providers.prepare import Fit, Misfit, Prepared, prepare
+from rushes.providers.catalog import Feature, Model
+from rushes.providers.prepare import (
+    EXTENDS_ALONE,
+    Fit,
+    Misfit,
+    Prepared,
+    prepare,
+    prepare_chained,
+    prepare_retold,
+)
 from rushes.providers.registry import Choice, Registry
 from rushes.video import JSON, Adjustment, Crop, MediaRef, Reference, Size, SourceKind, SourceVideo, VideoRequest
 
@@ -115,6 +123,15 @@ class Start:
     clip: MediaRef | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Helped:
+    """A start of which the model is not told: `last_frame` to go on from, or else the `prompt` to tell again."""
+
+    source: SourceVideo
+    last_frame: MediaRef | None = None
+    prompt: str = ""
+
+
 class Planner:
     """Plans wishes. It reads the ledger and stores pictures, and changes nothing else."""
 
@@ -152,9 +169,11 @@ class Planner:
                 provider = self._registry.provider(model.id.provider)
                 provider.check_ready()
                 material = material or await self.taken_in(wish, files=caller.reads_files)
-                request = await self._request(wish, model, material, start, caller)
+                helped = await self._helped(start, model, wish) if start else None
+                request = await self._request(wish, model, material, None if helped else start, caller)
                 routes = [
-                    await self._prepared(request, model, provider, wish, ours, slot, caller) for slot in range(wish.n)
+                    await self._prepared(request, model, provider, wish, ours, slot, caller, helped)
+                    for slot in range(wish.n)
                 ]
             except (ConfigError, Unsupported) as error:
                 refusals.append(error)
@@ -200,9 +219,16 @@ class Planner:
         ours: Collection[str],
         slot: int,
         caller: Caller,
+        helped: "Helped | None",
     ) -> Prepared:
-        misfit = wish.misfit or Misfit(self._settings.defaults.on_misfit)
-        fitted = prepare(request, model, misfit=misfit, ours=ours, slot=slot, today=self._jobs.now().date())
+        misfit, today = self._misfit(wish), self._jobs.now().date()
+        if helped is None:
+            fitted = prepare(request, model, misfit=misfit, ours=ours, slot=slot, today=today)
+        elif helped.last_frame is not None:
+            going_on = replace(request, first_frame=helped.last_frame)
+            fitted = prepare_chained(going_on, helped.source, model, misfit=misfit, ours=ours, slot=slot, today=today)
+        else:
+            fitted = prepare_retold(request, helped.source, helped.prompt, model, ours=ours, slot=slot, today=today)
         fitted = replace(fitted, adjustments=(*wish.adjustments, *fitted.adjustments))
         prepared = await self._with_fitted_frames(fitted)
         provider.check(prepared)
@@ -212,13 +238,50 @@ class Planner:
             return prepared
         return replace(prepared, estimate_usd=prepared.estimate_usd * provider.count(prepared))
 
+    def _misfit(self, wish: Wish) -> Misfit:
+        return wish.misfit or Misfit(self._settings.defaults.on_misfit)
+
+    async def _helped(self, start: "Start", model: Model, wish: Wish) -> "Helped | None":
+        """What can be done here for a model that does not know how to start from a video; None where it knows.
+
+        An extension goes on from the last frame, and is joined here. A remix is told anew, from both prompts: only
+        where something like it will do, for it is no more than that.
+        """
+        if Feature(start.kind.value) in model.features:
+            return None
+        if start.kind is SourceKind.EXTEND and Feature.FIRST_FRAME in model.features:
+            if wish.first_frame is not None:
+                raise Unsupported(EXTENDS_ALONE)
+            source = await self._stored(start)
+            if source is None or source.media is None:
+                return None
+            return Helped(source=source, last_frame=await self._inputs.last_frame(source.media))
+        origin = start.origin
+        if start.kind is SourceKind.REMIX and origin is not None and self._misfit(wish) is not Misfit.STRICT:
+            return Helped(source=_source_of(start.kind, origin), prompt=origin.prompt)
+        return None
+
+    async def _stored(self, start: "Start") -> SourceVideo | None:
+        """The source as the file that lies here; None if it is no longer in the library."""
+        if start.origin is None:
+            assert start.clip is not None
+            return _given_source(start.kind, start.clip)
+        file = await self._lineage.file(start.origin)
+        if file is None:
+            return None
+        media = await self._inputs.add(file, clips=True)
+        source = _source_of(start.kind, start.origin)
+        return replace(source, media=media, size=media.size, seconds=max(1, round(media.seconds or source.seconds)))
+
     async def _with_fitted_frames(self, prepared: Prepared) -> Prepared:
         """Carry out the fitting of given pictures, so that what is fingerprinted is what is sent."""
         request, fit = prepared.request, prepared.fit
         if fit.first_frame is not None and request.first_frame is not None:
-            request = replace(request, first_frame=await self._inputs.fitted(request.first_frame, fit.first_frame))
+            first = await self._inputs.fitted(request.first_frame, fit.first_frame, pad=bool(fit.pad))
+            request = replace(request, first_frame=first)
         if fit.last_frame is not None and request.last_frame is not None:
-            request = replace(request, last_frame=await self._inputs.fitted(request.last_frame, fit.last_frame))
+            last = await self._inputs.fitted(request.last_frame, fit.last_frame, pad=bool(fit.pad))
+            request = replace(request, last_frame=last)
         return replace(prepared, request=request)
 
     async def _request(
@@ -307,28 +370,22 @@ class Planner:
             return _given_source(kind, start.clip)
         same_model = origin.model.model == model.id.model and origin.account == provider.account
         at_home = same_model and origin.remote_id is not None and provider.promises.keeps_results
-        source = SourceVideo(
-            kind=kind,
-            video_id=origin.video.id,
-            size=origin.size,
-            seconds=origin.seconds,
-            extensions=origin.extensions,
-        )
+        known_there = replace(_source_of(kind, origin), remote_id=origin.remote_id, account=origin.account)
         takes_files = kind in model.source_files
         if at_home and not (takes_files and origin.expired(self._jobs.now())):
-            return replace(source, remote_id=origin.remote_id, account=origin.account)
-        file = await self._lineage.file(origin) if takes_files else None
-        if file is None and at_home:
-            return replace(source, remote_id=origin.remote_id, account=origin.account)
-        if file is None:
+            return known_there
+        stored = await self._stored(start) if takes_files else None
+        if stored is None and at_home:
+            return known_there
+        if stored is None:
             raise Unsupported(self._cannot_take(kind, origin, model, provider))
-        media = await self._inputs.add(file, clips=True)
-        return replace(source, media=media, size=media.size, seconds=max(1, round(media.seconds or origin.seconds)))
+        return stored
 
     def _cannot_take(self, kind: SourceKind, origin: Origin, model: Model, provider: Provider) -> str:
         can = self._takers(kind, model)
         home = f"It was made by {origin.model}, in another account than this one's."
-        if kind in model.source_files and not provider.promises.keeps_results:
+        chains = kind is SourceKind.EXTEND and Feature.FIRST_FRAME in model.features
+        if chains or (kind in model.source_files and not provider.promises.keeps_results):
             home = "Its file is no longer in the library."
             can = ""
         elif origin.account == provider.account:
@@ -342,10 +399,26 @@ class Planner:
         return f"{model.id} cannot {kind.value} {origin.video.id}. {home}{can}"
 
     def _takers(self, kind: SourceKind, model: Model) -> str:
-        """The models that take any video's file for this, in words; empty if there are none."""
-        models = self._registry.catalog.models.values()
-        others = [str(each.id) for each in models if kind in each.source_files and each != model]
-        return f" Models that take any video's file: {', '.join(others[:4])}." if others else ""
+        """The models that take any video's file for this, in words, those that can serve first; empty if none can."""
+        today = self._jobs.now().date()
+        takers = [
+            each.id
+            for each in self._registry.catalog.models.values()
+            if kind in each.source_files and each != model and not (each.retired and each.retired <= today)
+        ]
+        takers.sort(key=lambda model_id: not self._registry.availability(model_id.provider).usable)
+        others = ", ".join(map(str, takers[:4]))
+        return f" Models that take any video's file: {others}." if others else ""
+
+
+def _source_of(kind: SourceKind, origin: Origin) -> SourceVideo:
+    return SourceVideo(
+        kind=kind,
+        video_id=origin.video.id,
+        size=origin.size,
+        seconds=origin.seconds,
+        extensions=origin.extensions,
+    )
 
 
 def _given_source(kind: SourceKind, clip: MediaRef) -> SourceVideo:

@@ -17,8 +17,8 @@ from rushes.jobs.budget import NOTHING, Bid, Hold, Limit, Price, Scope, Shares, 
 from rushes.jobs.codec import prepared_to_json
 from rushes.jobs.ledger import Attempt, AttemptState, Job, JobState
 from rushes.jobs.services import end_job
-from rushes.providers.base import RemoteJob
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import RemoteJob
 from rushes.video import ModelId, VideoRequest
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from rushes.jobs import claims, ledger, store
 from rushes.jobs.claims import WorkerRow
 from rushes.jobs.database import Database
 from rushes.jobs.ledger import AttemptState, IllegalMove, Job, JobState, LostClaim
-from rushes.providers.base import RemoteJob
+from rushes.providers.terms import RemoteJob
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]
 

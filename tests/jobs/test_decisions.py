@@ -16,7 +16,7 @@ from rushes.jobs.answers import (
 )
 from rushes.jobs.ledger import Attempt, AttemptState
 from rushes.jobs.reconcile import LOOK_EVERY_S, Absent, Adopt, Ask, LookAgain, Verdict, judge
-from rushes.providers.base import Findings, RemoteJob
+from rushes.providers.terms import Findings, RemoteJob
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OURS, OTHER = RemoteJob(id="video_ours"), RemoteJob(id="video_other")

@@ -18,8 +18,8 @@ from rushes.jobs.codec import (
     remote_to_json,
 )
 from rushes.jobs.fingerprint import fingerprint, request_hash, said
-from rushes.providers.base import RemoteJob
 from rushes.providers.prepare import Fit, Prepared
+from rushes.providers.terms import RemoteJob
 from rushes.testing.clips import picture
 from rushes.video import Adjustment, MediaRef, ModelId, Reference, Size, SourceKind, SourceVideo, VideoRequest
 

@@ -21,7 +21,7 @@ from rushes.jobs.ledger import JobState
 from rushes.jobs.retention import Policy, Retention
 from rushes.media.children import Children
 from rushes.media.store import MANIFEST, SPRITESHEET, THUMBNAIL, VIDEO, input_key, video_key
-from rushes.providers.base import Variant
+from rushes.providers.terms import Variant
 from rushes.testing import clips
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault

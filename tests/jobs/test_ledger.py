@@ -22,7 +22,7 @@ from rushes.jobs.ledger import (
     JobState,
     Next,
 )
-from rushes.providers.base import RemoteJob
+from rushes.providers.terms import RemoteJob
 from rushes.video import Failure, Status
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.jobs.ledger import JobState
-from rushes.jobs.polling import FIRST_LOOK_S, LONGEST_S, TROUBLE_LONGEST_S, Pace, bar_percent, next_look_s
+from rushes.jobs.polling import (
+    FIRST_LOOK_S,
+    LONGEST_S,
+    TROUBLE_LONGEST_S,
+    Pace,
+    bar_percent,
+    guessed_percent,
+    next_look_s,
+)
 
 SECONDS = st.floats(0, 10_000)
 PACES = st.builds(
@@ -22,6 +30,7 @@ PACES = st.builds(
     percent_at_s=SECONDS,
     history_s=st.lists(st.floats(0.01, 10_000), max_size=20),
     poll_after_s=st.none() | st.floats(0, 600),
+    least_s=st.sampled_from([0.0, 5.0, 10.0]),
     fixed_s=st.none() | st.floats(0.05, 600),
     troubles=st.integers(0, 100),
     retry_after_s=st.none() | st.floats(0, 600),
@@ -32,19 +41,20 @@ PACES = st.builds(
 def test_a_look_never_comes_sooner_than_the_provider_wishes(pace: Pace) -> None:
     wish = pace.retry_after_s if pace.troubles else pace.poll_after_s
 
-    assert next_look_s(pace) >= (wish or 0.0)
+    assert next_look_s(pace) >= max(wish or 0.0, pace.least_s)
 
 
 @given(PACES)
 def test_looks_neither_race_nor_fall_asleep(pace: Pace) -> None:
-    longest = max(LONGEST_S * 4, TROUBLE_LONGEST_S, pace.poll_after_s or 0, pace.fixed_s or 0, pace.retry_after_s or 0)
+    asked = (pace.poll_after_s, pace.fixed_s, pace.retry_after_s, pace.least_s)
+    longest = max(LONGEST_S * 4, TROUBLE_LONGEST_S, *(each or 0.0 for each in asked))
 
     assert 0.05 <= next_look_s(pace) <= longest
 
 
 @given(PACES)
 def test_a_fixed_interval_is_kept_to_while_all_is_well(pace: Pace) -> None:
-    well = replace(pace, troubles=0, fixed_s=3.0, poll_after_s=None)
+    well = replace(pace, troubles=0, fixed_s=3.0, poll_after_s=None, least_s=0.0)
 
     assert next_look_s(well) == 3.0
 
@@ -164,6 +174,16 @@ def test_a_percentage_that_lies_does_little_harm(percent: Percent) -> None:
 
     assert looks < 1.5 * FIXED_LOOP_POLLS
     assert delay_s < 1.5
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "typical_s", "percent"),
+    [(0.0, 60.0, 0.0), (30.0, 60.0, 50.0), (57.0, 60.0, 95.0), (600.0, 60.0, 95.0), (30.0, None, None)],
+)
+def test_where_nobody_tells_a_percentage_it_is_guessed_and_never_promises_the_end(
+    elapsed_s: float, typical_s: float | None, percent: float | None
+) -> None:
+    assert guessed_percent(elapsed_s, typical_s) == percent
 
 
 def test_a_job_of_two_seconds_is_seen_within_one() -> None:

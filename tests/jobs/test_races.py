@@ -32,8 +32,8 @@ from rushes.jobs.waiting import LOOKS_PER_S, Waiting
 from rushes.jobs.worker import Worker
 from rushes.media.children import Children
 from rushes.planning import Wish
-from rushes.providers.base import RemoteJob
 from rushes.providers.registry import Registry
+from rushes.providers.terms import RemoteJob
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault, Trouble
 from rushes.testing.servers.vllm_omni import FakeVllmOmni

@@ -22,8 +22,8 @@ from rushes.jobs.presence import presence_for
 from rushes.jobs.restore import FarSide, Restored, doubted, put_in_doubt
 from rushes.jobs.routes import routes_to_json
 from rushes.jobs.submission import submit
-from rushes.providers.base import Doubt, RemoteJob
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Doubt, RemoteJob
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.fake_zai import FakeZai
 from rushes.testing.faults import Fault

@@ -23,7 +23,7 @@ from rushes.jobs.retention import SAFETY_AGE, Policy, Retention, Why
 from rushes.jobs.shelf import Character
 from rushes.jobs.tags import Tags
 from rushes.media.store import THUMBNAIL, MediaStore, input_key, video_key
-from rushes.providers.base import Variant
+from rushes.providers.terms import Variant
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.video import MediaRef, SourceKind, SourceVideo, new_video_id
 

@@ -15,7 +15,7 @@ from rushes.jobs.codec import JobOptions
 from rushes.jobs.ledger import JobState
 from rushes.jobs.service import Snapshot
 from rushes.jobs.store import Filter
-from rushes.providers.base import Variant
+from rushes.providers.terms import Variant
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault, Trouble
 from rushes.video import Size, SourceKind, SourceVideo, Video

@@ -19,7 +19,7 @@ from rushes.jobs.database import Database
 from rushes.jobs.ledger import OPEN_JOB_STATES, Attempt, AttemptState, Job, JobState
 from rushes.jobs.shelf import AssetRow, VideoRow
 from rushes.jobs.store import Filter
-from rushes.providers.base import RemoteJob
+from rushes.providers.terms import RemoteJob
 from rushes.video import Failure, Size
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_databases]

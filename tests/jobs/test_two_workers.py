@@ -20,7 +20,7 @@ from sqlalchemy.pool import StaticPool
 
 from rushes.jobs import claims, ledger, store, tables
 from rushes.jobs.ledger import Attempt, AttemptState, IllegalMove, Job, JobState, LostClaim, Next
-from rushes.providers.base import RemoteJob
+from rushes.providers.terms import RemoteJob
 from rushes.video import Status
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

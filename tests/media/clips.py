@@ -43,6 +43,11 @@ def black_then_white(n: int, width: int, height: int) -> np.ndarray:
     return np.full((height, width, 3), 0 if n < 22 else 230, np.uint8)
 
 
+def white_in_the_end(n: int, width: int, height: int) -> np.ndarray:
+    """Black but for the last of 49 pictures."""
+    return np.full((height, width, 3), 235 if n == 48 else 0, np.uint8)
+
+
 def red_on_the_left(n: int, width: int, height: int) -> np.ndarray:
     picture = np.zeros((height, width, 3), np.uint8)
     picture[..., 2] = 255

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import io
 import struct
 import tempfile
 import zlib
@@ -343,3 +344,15 @@ async def test_a_store_without_files_here_works_too(children: Children, http: Ht
     assert await remote.read(ref) == png.read_bytes()
     assert fitted.size == Size(16, 16)
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_a_picture_can_be_padded_instead_of_cut(inputs: Inputs, tmp_path: Path) -> None:
+    wide = await inputs.add(clips.picture(tmp_path / "wide.png", width=400, height=100))
+
+    cut, padded = await inputs.fitted(wide, Size(100, 100)), await inputs.fitted(wide, Size(100, 100), pad=True)
+
+    assert cut.size == padded.size == Size(100, 100)
+    assert cut.sha256 != padded.sha256
+    with Image.open(io.BytesIO(await inputs.read(padded))) as shown:
+        assert shown.getpixel((50, 5)) == (0, 0, 0)
+        assert shown.getpixel((50, 50)) != (0, 0, 0)

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import anyio
 import clips
+import numpy as np
 import pytest
+from PIL import Image
 
 from rushes.errors import MediaError, StoreFull
 from rushes.media.children import Children
@@ -21,6 +23,20 @@ async def test_a_video_is_scaled_and_cut_to_cover_a_size(children: Children, tmp
     probe = await children.probe(tmp_path / "b.mp4")
     assert (probe.size, probe.video_codec, probe.audio_codec, probe.faststart) == (Size(100, 160), "h264", "aac", True)
     assert probe.seconds == pytest.approx(2.0, abs=0.05)
+
+
+async def test_a_video_is_padded_with_black_where_nothing_may_be_cut(children: Children, tmp_path: Path) -> None:
+    source = clips.video(tmp_path / "a.mp4", width=320, height=180, paint=clips.red_on_the_left, frames=12)
+
+    await fit_video(source, tmp_path / "b.mp4", size=Size(160, 160), pad=True)
+
+    assert (await children.probe(tmp_path / "b.mp4")).size == Size(160, 160)
+    await children.last_frame(tmp_path / "b.mp4", tmp_path / "last.png")
+    with Image.open(tmp_path / "last.png") as shown:
+        pixels = np.asarray(shown.convert("RGB"))
+    assert pixels[5, 80].max() < 20, "black above"
+    assert pixels[80, 4, 0] > 150, "red at its left end: nothing was cut"
+    assert pixels[80, 155, 2] > 150, "blue at its right end"
 
 
 async def test_a_video_is_cut_at_its_end(children: Children, tmp_path: Path) -> None:

@@ -41,7 +41,11 @@ from rushes.video import JSON, Adjustment, Video
 @click.option("--extra", multiple=True, metavar="NAME=VALUE", help="An option of the model's own. Repeatable.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Copy the video here: a file, or a folder.")
 @click.option("--cache", type=click.Choice(["use", "refresh", "off"]), help="use: serve an equal finished one.")
-@click.option("--strict/--nearest", "strict", default=None, help="Refuse what the model cannot make, or fit it.")
+@click.option("--strict", "misfit", flag_value="strict", help="Refuse what the model cannot make. The default.")
+@click.option(
+    "--nearest", "misfit", flag_value="nearest", help="Make the nearest, then cut and trim it to what was asked."
+)
+@click.option("--pad", "misfit", flag_value="pad", help="The same, with black at the sides instead of cutting.")
 @click.option("--fallback", multiple=True, metavar="MODEL", help="Tried if those before it refuse. Repeatable.")
 @click.option("--tag", "tags", multiple=True, help="To find it by: rushes videos list --tag. Repeatable.")
 @click.option("--priority", type=int, default=0, help="Jobs of a higher one are taken first. Default: 0.")
@@ -92,7 +96,6 @@ async def _generate(app: App, settings: Settings, options: dict[str, Any]) -> No
 
 
 def _wish(options: dict[str, Any]) -> Wish:
-    strict = options["strict"]
     references: list[Picture | Given] = [*options["references"], *map(_inpaint, options["inpaint"])]
     return Wish(
         prompt=options["prompt"],
@@ -113,7 +116,7 @@ def _wish(options: dict[str, Any]) -> Wish:
         tags=options["tags"],
         extra=_extra(options["extra"]),
         n=options["n"],
-        misfit=None if strict is None else Misfit.STRICT if strict else Misfit.NEAREST,
+        misfit=Misfit(options["misfit"]) if options["misfit"] else None,
         cache=options["cache"],
         priority=options["priority"],
         max_cost_usd=dollars_option("--max-cost", options["max_cost"]),

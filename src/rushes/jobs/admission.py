@@ -61,7 +61,7 @@ class Order:
     @property
     def may_be_served(self) -> bool:
         """A remix, edit or extension is always made: it is asked for its chance."""
-        return self.cache == "use" and self.first.request.source is None
+        return self.cache == "use" and self.first.source is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +203,7 @@ class Desk:
     def _new_job(self, order: Order, print_: str, terms: Terms) -> Job:
         now = self._s.now()
         request = order.first.request
-        source = request.source
+        source = order.first.source
         return Job(
             id=new_video_id(),
             owner=order.owner,

@@ -19,7 +19,7 @@ from rushes.jobs import budget, claims, lanes, ledger, purse, store
 from rushes.jobs.ledger import Attempt, AttemptState, IllegalMove, Job, JobState
 from rushes.jobs.routes import has_next, rerouted
 from rushes.jobs.services import Case, PutBack, Services, end_job
-from rushes.providers.base import RemoteJob
+from rushes.providers.terms import RemoteJob
 from rushes.video import Failure, ModelId
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from rushes.jobs.budget import NOTHING
 from rushes.jobs.ledger import FINAL_JOB_STATES, OPEN_JOB_STATES, AttemptState, JobState
 from rushes.jobs.tables import assets, attempts, holds, jobs, videos
-from rushes.providers.base import MODERATION_CODES
+from rushes.providers.refusals import MODERATION_CODES
 
 MICROSECONDS = 1_000_000
 TOOK_S = (1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)

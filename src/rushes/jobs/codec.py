@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from rushes.jobs.budget import Terms
-from rushes.providers.base import RemoteJob
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import RemoteJob
 from rushes.video import JSON
 
 _prepared = TypeAdapter(Prepared)

@@ -41,10 +41,11 @@ from rushes.media import download, render
 from rushes.media.disk import digest
 from rushes.media.fetch import fetch_small
 from rushes.media.probe import Probe
-from rushes.media.store import MANIFEST, SPRITESHEET, THUMBNAIL, video_key, video_prefix
-from rushes.providers.base import Asset, Provider, RemoteJob, Variant
+from rushes.media.store import MANIFEST, SPRITESHEET, THUMBNAIL, input_key, video_key, video_prefix
+from rushes.providers.base import Provider
+from rushes.providers.terms import Asset, RemoteJob, Variant
 from rushes.telemetry import span
-from rushes.video import Adjustment, Failure, Status, new_video_id
+from rushes.video import Adjustment, Failure, MediaRef, Status, new_video_id
 
 log = logging.getLogger(__name__)
 
@@ -199,10 +200,20 @@ async def _downloaded(s: Services, case: Case, provider: Provider, asset: Asset,
     if not fit.of_video:
         return _File(path=part, probe=probe, sha256=got.sha256, size_bytes=got.size_bytes, fetched=fetched)
     ready = part.with_suffix(".fit.mp4")
-    await render.fit_video(part, ready, size=fit.size, seconds=fit.seconds)
+    if fit.size is not None or fit.seconds is not None:
+        await render.fit_video(part, ready, size=fit.size, seconds=fit.seconds, pad=bool(fit.pad))
+    if fit.joined is not None:
+        ready = await _joined(s, fit.joined, ready if ready.is_file() else part, part.with_suffix(".joined.mp4"))
     probe = await s.children.probe(ready)
     sha256, size_bytes = await digest(ready)
     return _File(path=ready, probe=probe, sha256=sha256, size_bytes=size_bytes, fetched=fetched)
+
+
+async def _joined(s: Services, before: MediaRef, added: Path, out: Path) -> Path:
+    """What was added, put behind what it goes on from."""
+    first = await s.media.near(input_key(before.sha256))
+    await render.join_videos((first, await s.children.probe(first)), (added, await s.children.probe(added)), out)
+    return out
 
 
 async def _published_before(s: Services, key: str, part: Path) -> _File:

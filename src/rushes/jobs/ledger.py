@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from rushes.errors import RushesError
-from rushes.providers.base import RemoteJob
+from rushes.providers.terms import RemoteJob
 from rushes.video import Failure, Status
 
 

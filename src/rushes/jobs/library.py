@@ -22,7 +22,7 @@ from rushes.media.disk import digest
 from rushes.media.provenance import Claim
 from rushes.media.reports import Report, State
 from rushes.media.store import MANIFEST, SPRITESHEET, THUMBNAIL, VIDEO, video_key
-from rushes.providers.base import Variant
+from rushes.providers.terms import Variant
 from rushes.video import Video, ledger_id
 
 

@@ -25,6 +25,7 @@ class Origin:
 
     video: Video
     model: ModelId
+    prompt: str
     size: Size
     seconds: int
     extensions: int
@@ -84,16 +85,19 @@ class Lineage:
         attempt = _maker(case.attempts)
         # Where one create made several, its id over there stands for the first, or for nothing that can be named.
         remote = attempt.remote if attempt and n == 0 else None
-        request = prepared_from_json(case.job.prepared_json).request
-        extended = request.source is not None and request.source.kind is SourceKind.EXTEND
+        prepared = prepared_from_json(case.job.prepared_json)
+        request, source = prepared.request, prepared.source
+        extended = source is not None and source.kind is SourceKind.EXTEND
+        joined = prepared.fit.joined is not None  # here: over there lies only what was added
         return Origin(
             video=video,
             model=ModelId.parse(case.job.model),
-            size=request.size or video.size,
-            seconds=made_seconds(request) or round(video.seconds),
-            extensions=(request.source.extensions + extended) if request.source else 0,
+            prompt=request.prompt,
+            size=video.size if joined else request.size or video.size,
+            seconds=max(1, round(video.seconds)) if joined else made_seconds(request) or round(video.seconds),
+            extensions=(source.extensions + extended) if source else 0,
             account=attempt.account if attempt else None,
-            remote_id=remote.id if remote else None,
+            remote_id=remote.id if remote and not joined else None,
             expires_at=remote.expires_at if remote else None,
         )
 

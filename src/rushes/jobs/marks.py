@@ -135,8 +135,8 @@ async def claim_for(s: "Services", case: "Case", row: VideoRow, file: Delivered)
     if file.carries:
         mime = video_mime(file.format)
         ingredients.append(Ingredient(role=Role.DELIVERED, mime=mime, path=file.path))
-    if request.source is not None:
-        ingredients.append(await _source(s, request.source))
+    if prepared.source is not None:
+        ingredients.append(await _source(s, prepared.source))
     given = [(Role.FIRST_FRAME, request.first_frame), (Role.LAST_FRAME, request.last_frame)]
     given += [(Role.REFERENCE, each.media) for each in request.references]
     ingredients += [await _input(s.media, role, ref) for role, ref in given if ref is not None]
@@ -147,7 +147,7 @@ async def claim_for(s: "Services", case: "Case", row: VideoRow, file: Delivered)
         model=model.model,
         made_at=(attempt.ended_at if attempt else None) or job.completed_at or job.created_at,
         trained=s.marks.trained(model),
-        kind=request.source.kind if request.source else None,
+        kind=prepared.source.kind if prepared.source else None,
         prompt=request.prompt if s.marks.with_prompt else None,
         changes=changes_of(prepared.fit),
         ingredients=tuple(ingredients),
@@ -167,9 +167,12 @@ def changes_of(fit: Fit) -> tuple[Change, ...]:
     """What we do to a video after it was delivered, in C2PA's words. Pure."""
     changes: list[Change] = []
     if fit.size is not None:
-        changes.append(Change(action="c2pa.cropped", words=f"cropped and scaled to {fit.size}"))
+        how = "padded" if fit.pad else "cropped"
+        changes.append(Change(action="c2pa.cropped", words=f"{how} and scaled to {fit.size}"))
     if fit.seconds is not None:
         changes.append(Change(action="c2pa.trimmed", words=f"trimmed to {fit.seconds} seconds"))
+    if fit.joined is not None:
+        changes.append(Change(action="c2pa.edited", words="put behind the video that it goes on from"))
     return tuple(changes)
 
 

@@ -42,6 +42,7 @@ class Pace:
     percent_at_s: float = 0.0  # when that percentage was first seen
     history_s: Sequence[float] = ()  # how long such jobs took before
     poll_after_s: float | None = None  # the provider's wish
+    least_s: float = 0.0  # what the provider's documentation asks for, the first look included
     fixed_s: float | None = None  # poll_interval_ms of the settings
     troubles: int = 0  # failed looks in a row
     retry_after_s: float | None = None
@@ -51,8 +52,8 @@ def next_look_s(pace: Pace) -> float:
     """Seconds until the next look."""
     if pace.troubles:
         backoff = min(TROUBLE_LONGEST_S, TROUBLE_BASE_S * 2 ** min(pace.troubles - 1, 10))
-        return max(backoff, pace.retry_after_s or 0.0)
-    floor = pace.poll_after_s or 0.0
+        return max(backoff, pace.retry_after_s or 0.0, pace.least_s)
+    floor = max(pace.poll_after_s or 0.0, pace.least_s)
     if pace.fixed_s is not None:
         return max(pace.fixed_s, floor)
     return max(_planned(pace), floor)
@@ -159,6 +160,17 @@ def _quantile(ordered: list[float], q: float) -> float:
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+GUESSED_MOST = 95.0
+
+
+def guessed_percent(elapsed_s: float, typical_s: float | None) -> float | None:
+    """How far a job may have come, where its provider does not say: by how long such jobs take. It never promises the
+    end: from 95 on it stands still. None where nothing is known to guess from."""
+    if not typical_s:
+        return None
+    return min(GUESSED_MOST, 100.0 * elapsed_s / typical_s)
 
 
 def bar_percent(phase: str, provider_percent: float | None) -> float:

@@ -28,7 +28,8 @@ from rushes.jobs import answers, budget, claims, ledger, purse, store
 from rushes.jobs.codec import options_from_json
 from rushes.jobs.ledger import Attempt, AttemptState, IllegalMove, JobState
 from rushes.jobs.services import Case, Services
-from rushes.providers.base import Doubt, Findings, Provider, RemoteJob, Search
+from rushes.providers.base import Provider
+from rushes.providers.terms import Doubt, Findings, RemoteJob, Search
 
 INTERRUPTED = "interrupted"
 GRACE_S = 5.0

@@ -22,8 +22,8 @@ from rushes.jobs.ledger import Attempt, AttemptState, Job, JobState, Next
 from rushes.jobs.presence import presence_for
 from rushes.jobs.reconcile import GRACE_S
 from rushes.jobs.routes import has_next
-from rushes.providers.base import Doubt
 from rushes.providers.registry import Registry
+from rushes.providers.terms import Doubt
 from rushes.video import ModelId
 
 WORDS = "The ledger was restored from a backup, and it may have been sent since."

@@ -35,7 +35,7 @@ from rushes.jobs.services import Case, Services, end_job
 from rushes.jobs.shelf import VideoRow
 from rushes.jobs.store import Event, Filter
 from rushes.media.store import SPRITESHEET, THUMBNAIL, video_key, video_prefix
-from rushes.providers.base import RemoteJob
+from rushes.providers.terms import RemoteJob
 from rushes.video import Adjustment, Failure, ModelId, Status, Video, ledger_id, new_video_id, video_uuid
 
 LOOK_AGAIN_S = 2.0

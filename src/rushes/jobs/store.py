@@ -25,7 +25,7 @@ from rushes.jobs.ledger import (
     LostClaim,
 )
 from rushes.jobs.tables import attempts, events, installation, jobs, tags, videos
-from rushes.providers.base import RemoteJob
+from rushes.providers.terms import RemoteJob
 from rushes.video import JSON, Failure, ModelId
 
 ADOPTED_ELSEWHERE = "adopted_elsewhere"

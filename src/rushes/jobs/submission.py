@@ -17,13 +17,15 @@ from rushes.jobs.fingerprint import request_hash
 from rushes.jobs.ledger import Attempt, AttemptState, JobState, Next
 from rushes.jobs.routes import has_next, routes_of
 from rushes.jobs.services import NOT_READY_S, Case, PutBack, Services, end_job
-from rushes.providers.base import Provider, RemoteJob
+from rushes.providers.base import Provider
+from rushes.providers.terms import RemoteJob
 from rushes.telemetry import Facts, span
 
 log = logging.getLogger(__name__)
 
 LEAVES_WITHIN_S = 2.0
 """How much longer a create may take than the far side has to answer it. With FRESH_S less than `reconcile.GRACE_S`."""
+UPLOAD_AGAIN_S = 15.0
 FRESH_S = 2.0
 """How old the word that a request is about to leave may be when it leaves: searches for a lost one start there."""
 
@@ -96,6 +98,8 @@ async def _send(s: Services, case: Case) -> None:
     """Say durably that a request is about to leave, send it once, and write down what came of it."""
     if (provider := await _still_ready(s, case)) is None:
         return
+    if not await _brought(s, case, provider):
+        return
     await provider.turn_to_create()
     if (await s.load(case.job.id)).job.cancel_requested:
         return  # while it waited for its turn
@@ -106,6 +110,19 @@ async def _send(s: Services, case: Case) -> None:
         await _send_once(s, case, provider)
     finally:
         s.flights.ended(case.job.id)
+
+
+async def _brought(s: Services, case: Case, provider: Provider) -> bool:
+    """Upload what the create will point at. Trouble with that proves that nothing was bought."""
+    try:
+        await provider.bring(case.prepared)
+    except (ProviderError, RequestError) as error:
+        if error.retryable:
+            asked_s = error.retry_after_s if isinstance(error, ProviderError) else None
+            await s.put_back(case.job, f"Uploading: {error}", asked_s or UPLOAD_AGAIN_S)
+        await answers.note_refusal(s, case, case.last, error.code, str(error), final=isinstance(error, Moderated))
+        return False
+    return True
 
 
 async def _still_ready(s: Services, case: Case) -> Provider | None:

@@ -8,15 +8,17 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from statistics import median
 
 import sqlalchemy as sa
 
 from rushes.errors import ConfigError, Gone, ProviderError, RequestError, Vanished
 from rushes.jobs import ledger, store
 from rushes.jobs.ledger import JobState, Next
-from rushes.jobs.polling import Pace
+from rushes.jobs.polling import Pace, guessed_percent
 from rushes.jobs.services import Case, Services, end_job
-from rushes.providers.base import MODERATION_CODES, Provider, redacted
+from rushes.providers.base import Provider
+from rushes.providers.refusals import MODERATION_CODES, redacted
 from rushes.telemetry import span
 from rushes.video import Failure, Progress, Status
 
@@ -50,7 +52,11 @@ async def begin(s: Services, job_id: str) -> Watch | Next:
         return step
     provider = await s.ready_provider(case)
     fixed_ms = provider.context.section.poll_interval_ms
-    pace = Pace(elapsed_s=_elapsed_s(s, case), fixed_s=fixed_ms / 1000 if fixed_ms else None)
+    pace = Pace(
+        elapsed_s=_elapsed_s(s, case),
+        fixed_s=fixed_ms / 1000 if fixed_ms else None,
+        least_s=0.0 if fixed_ms else provider.promises.poll_least_s,
+    )
     return Watch(provider=provider.context.name, model=case.job.model, since=s.now(), pace=pace)
 
 
@@ -83,7 +89,7 @@ async def look(s: Services, job_id: str, watch: Watch) -> Next:
     if progress.status is Status.FAILED:
         await _ended_without_video(s, case, provider, progress)
         return Next.NOTHING
-    await _note_progress(s, case, progress)
+    await _note_progress(s, case, progress, _typical_s(s, case, watch))
     return Next.WAIT
 
 
@@ -133,15 +139,29 @@ def _lost_after_s(case: Case, provider: Provider) -> float:
     return LOST_AFTER_S if provider.account == case.last.account else provider.promises.horizon_s
 
 
-async def _note_progress(s: Services, case: Case, progress: Progress) -> None:
-    percent = max(case.job.percent, min(99.0, progress.percent or 0.0))
+def _typical_s(s: Services, case: Case, watch: Watch) -> float | None:
+    """How long such a job takes: as those before it did, else as the table says. None: nobody knows."""
+    if watch.pace.history_s:
+        return median(watch.pace.history_s)
+    try:
+        return s.registry.model(case.model_id).typical_s
+    except (ConfigError, RequestError):
+        return None  # it has left the settings meanwhile
+
+
+async def _note_progress(s: Services, case: Case, progress: Progress, typical_s: float | None) -> None:
+    told = progress.percent
+    if told is None and progress.status is Status.IN_PROGRESS:
+        told = guessed_percent(_elapsed_s(s, case), typical_s)
+    percent = max(case.job.percent, min(99.0, told or 0.0))
     if int(percent) == int(case.job.percent) and case.job.trouble is None:
         return
     changed = replace(case.job, percent=percent, trouble=None)
+    guessed = {"guessed": True} if progress.percent is None else {}
 
     def work(connection: sa.Connection) -> None:
         store.save_job(connection, changed)
-        store.insert_event(connection, changed.id, "progress", s.now(), percent=round(percent, 1))
+        store.insert_event(connection, changed.id, "progress", s.now(), percent=round(percent, 1), **guessed)
 
     await s.db.write(work)
 

@@ -138,7 +138,16 @@ def _fit_image(args: dict[str, Any], config: Config, progress: Progress) -> Any:
     from rushes.media.pictures import fit
     from rushes.video import Size
 
-    return fit(Path(args["source"]), Path(args["out"]), Size(args["width"], args["height"]), config.max_pixels)
+    size = Size(args["width"], args["height"])
+    return fit(Path(args["source"]), Path(args["out"]), size, config.max_pixels, pad=args["pad"])
+
+
+def _last_frame(args: dict[str, Any], config: Config, progress: Progress) -> Any:
+    from rushes.media.frames import make_last_frame
+    from rushes.media.pictures import Picture
+
+    size = make_last_frame(Path(args["video"]), Path(args["out"]))
+    return Picture(mime="image/png", width=size.width, height=size.height)
 
 
 def _probe(args: dict[str, Any], config: Config, progress: Progress) -> Any:
@@ -223,6 +232,7 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], Config, Progress], Any]] = {
     "image": _image,
     "fit_image": _fit_image,
     "probe": _probe,
+    "last_frame": _last_frame,
     "thumbnail": _thumbnail,
     "spritesheet": _spritesheet,
     "animatic": _animatic,

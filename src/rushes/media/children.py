@@ -59,6 +59,7 @@ DOING = {
     "image": "Reading the picture",
     "fit_image": "Fitting the picture",
     "probe": "Checking the video",
+    "last_frame": "Taking the last picture of the video",
     "thumbnail": "Making the thumbnail",
     "spritesheet": "Making the spritesheet",
     "animatic": "Rendering the draft",
@@ -332,9 +333,9 @@ class Children:
         result = await self.run("image", {"path": _text(path)}, timeout_s=IMAGE_TIMEOUT_S)
         return _parsed(Picture, result)
 
-    async def fit_image(self, source: Path, out: Path, size: Size) -> Picture:
-        """Cut and scale a picture to a size and write it as PNG; the same input gives the same bytes."""
-        args = {"source": _text(source), "out": _text(out), "width": size.width, "height": size.height}
+    async def fit_image(self, source: Path, out: Path, size: Size, *, pad: bool = False) -> Picture:
+        """Scale a picture to a size, cut or padded, and write it as PNG; the same input gives the same bytes."""
+        args = {"source": _text(source), "out": _text(out), "width": size.width, "height": size.height, "pad": pad}
         return _parsed(Picture, await self.run("fit_image", args, timeout_s=IMAGE_TIMEOUT_S))
 
     async def probe(self, path: Path, *, thorough: bool = False) -> Probe:
@@ -349,6 +350,11 @@ class Children:
         """Write a WebP thumbnail of a video."""
         args = {"video": _text(video), "out": _text(out)}
         return _parsed(Picture, await self.run("thumbnail", args, timeout_s=FRAMES_TIMEOUT_S))
+
+    async def last_frame(self, video: Path, out: Path) -> Picture:
+        """Write the very last picture of a video as PNG. Raises MediaError."""
+        args = {"video": _text(video), "out": _text(out)}
+        return _parsed(Picture, await self.run("last_frame", args, timeout_s=PROBE_TIMEOUT_S))
 
     async def spritesheet(self, video: Path, out: Path) -> Sheet:
         """Write a JPEG spritesheet of a video."""

@@ -78,6 +78,22 @@ def make_spritesheet(video: Path, out: Path) -> Sheet:
     return Sheet(columns=COLUMNS, rows=ROWS, cell=cell)
 
 
+def make_last_frame(video: Path, out: Path) -> Size:
+    """Write the very last picture as PNG, in the size that is displayed. Raises MediaError."""
+    with open_video(video) as (container, stream):
+        keyframes = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
+        if keyframes:
+            container.seek(keyframes[-1], stream=stream)
+        last = None
+        for frame in container.decode(stream):
+            last = frame
+        if last is None:
+            raise MediaError("Not one picture of the video decodes.")
+        picture = _upright(last, displayed_size(last, stream))
+    write_whole(out, _encoded(picture, "PNG"))
+    return Size(*picture.size)
+
+
 class _Reader:
     """Pictures by their place in the video, going forward where that is cheaper than seeking."""
 

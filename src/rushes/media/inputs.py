@@ -116,16 +116,27 @@ class Inputs:
                 raise MediaError(f"{read.name}: {words}") from error
             return await self._keep(spooled, picture.mime, Size(picture.width, picture.height))
 
-    async def fitted(self, ref: MediaRef, size: Size) -> MediaRef:
-        """The same picture cut and scaled to a size, as an input of its own. Equal calls give an equal ref."""
+    async def fitted(self, ref: MediaRef, size: Size, *, pad: bool = False) -> MediaRef:
+        """The same picture scaled to a size and cut, or padded, as an input of its own. Equal calls: equal refs."""
         if ref.size == size:
             return ref
         out = self._temporary()
         try:
-            picture = await self._children.fit_image(await self._near(ref), out, size)
+            picture = await self._children.fit_image(await self._near(ref), out, size, pad=pad)
             sha256, size_bytes = await digest(out)
             spooled, made = _Spooled(out, sha256, size_bytes), Size(picture.width, picture.height)
             return await self._find(sha256) or await self._keep(spooled, picture.mime, made)
+        finally:
+            out.unlink(missing_ok=True)
+
+    async def last_frame(self, clip: MediaRef) -> MediaRef:
+        """The last picture of a clip, as an input of its own. Equal calls give an equal ref."""
+        out = self._temporary()
+        try:
+            picture = await self._children.last_frame(await self._near(clip), out)
+            sha256, size_bytes = await digest(out)
+            spooled, shown = _Spooled(out, sha256, size_bytes), Size(picture.width, picture.height)
+            return await self._find(sha256) or await self._keep(spooled, picture.mime, shown)
         finally:
             out.unlink(missing_ok=True)
 

@@ -37,8 +37,11 @@ def check(path: Path, max_pixels: int) -> Picture:
         return Picture(mime=FORMATS[picture.format or ""], width=width, height=height)
 
 
-def fit(source: Path, out: Path, size: Size, max_pixels: int) -> Picture:
-    """Cut the middle to the aspect of `size`, scale to it, write a PNG. Equal inputs give equal bytes."""
+def fit(source: Path, out: Path, size: Size, max_pixels: int, *, pad: bool = False) -> Picture:
+    """Scale to `size` and write a PNG. What stands over is cut; or nothing is, and black is added with `pad`.
+
+    Equal inputs give equal bytes.
+    """
     from PIL import Image, ImageOps
 
     with _opened(source, max_pixels) as picture:
@@ -46,7 +49,8 @@ def fit(source: Path, out: Path, size: Size, max_pixels: int) -> Picture:
         if upright.has_transparency_data:
             # video has no transparency; white is what a page behind the picture would have shown
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
-        fitted = ImageOps.fit(upright.convert("RGB"), size, Image.Resampling.LANCZOS)
+        make = ImageOps.pad if pad else ImageOps.fit
+        fitted = make(upright.convert("RGB"), size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     # a fresh image: what the source carries in profiles and comments must not make equal pictures differ
     clean = Image.frombytes("RGB", fitted.size, fitted.tobytes())

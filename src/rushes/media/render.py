@@ -20,13 +20,18 @@ import anyio.to_thread
 
 from rushes.errors import MediaError
 from rushes.media.disk import FULL, beside, disk_error, make_folder
-from rushes.media.probe import CONTAINERS
+from rushes.media.probe import CONTAINERS, Probe
 from rushes.video import Size
 
 FENCES = ("-nostdin", "-hide_banner", "-loglevel", "error", "-y")
 PROTOCOLS = ("-protocol_whitelist", "file,pipe")
 FIT_TIMEOUT_S = 1800.0
 MEMORY_MB = 8192  # address space: x264 reserves much more than it uses
+ENCODED = (
+    *("-c:v", "libx264", "-preset", "fast", "-crf", "17", "-pix_fmt", "yuv420p"),
+    *("-c:a", "aac", "-b:a", "192k", "-movflags", "+faststart"),
+)
+"""How whatever is cut or joined here is written: as H.264 with AAC, and hardly the worse for it."""
 LAST_WORDS_BYTES = 8192
 LAST_LINES = 6
 
@@ -111,10 +116,11 @@ async def fit_video(
     *,
     size: Size | None = None,
     seconds: int | None = None,
+    pad: bool = False,
     executable: str | None = None,
     timeout_s: float = FIT_TIMEOUT_S,
 ) -> None:
-    """Scale and cut the middle to `size`, cut the end at `seconds`; H.264 with AAC, sound kept, ready for streaming.
+    """Scale to `size` and cut the middle, or `pad` it with black; cut the end at `seconds`. H.264 with AAC, sound kept.
 
     `out` appears whole or not at all. Sizes must be even: H.264 in 4:2:0 has no others.
     """
@@ -127,7 +133,7 @@ async def fit_video(
         *containers,
         "-i",
         str(source.absolute()),
-        *fit_options(size, seconds),
+        *fit_options(size, seconds, pad=pad),
         "-f",
         "mp4",
         str(temporary.absolute()),
@@ -141,17 +147,72 @@ async def fit_video(
         temporary.unlink(missing_ok=True)
 
 
-def fit_options(size: Size | None, seconds: int | None) -> list[str]:
+async def join_videos(
+    first: tuple[Path, Probe],
+    second: tuple[Path, Probe],
+    out: Path,
+    *,
+    executable: str | None = None,
+    timeout_s: float = FIT_TIMEOUT_S,
+) -> None:
+    """Two videos as one, in the size, frame rate and sound of the first; what stands over of the second is cut.
+
+    `out` appears whole or not at all.
+    """
+    make_folder(out.parent)
+    temporary = beside(out)
+    inputs = [
+        arg for path, _ in (first, second) for arg in ("-format_whitelist", CONTAINERS, "-i", str(path.absolute()))
+    ]
+    try:
+        await ffmpeg(
+            [*inputs, *join_options(first[1], second[1]), "-f", "mp4", str(temporary.absolute())],
+            timeout_s=timeout_s,
+            executable=executable,
+        )
+        temporary.replace(out)
+    except OSError as error:
+        raise disk_error(error, out) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def join_options(first: Probe, second: Probe) -> list[str]:
+    """What is done to put the second behind the first. Silence stands in where one of them has no sound. Pure."""
+    width, height = (side // 2 * 2 for side in first.size)
+    cover = f"scale={width}:{height}:force_original_aspect_ratio=increase:flags=lanczos,crop={width}:{height}"
+    picture = f"scale=trunc(iw*sar/2)*2:ih,{cover},setsar=1,fps={first.fps},format=yuv420p"
+    sound = "aresample=48000,aformat=sample_fmts=fltp:channel_layouts=stereo"
+    with_sound = first.has_audio or second.has_audio
+    parts: list[str] = []
+    for n, probe in enumerate((first, second)):
+        parts.append(f"[{n}:v:0]{picture}[v{n}]")
+        if with_sound:
+            length = f"apad,atrim=duration={probe.seconds:.3f},asetpts=N/SR/TB"
+            source = f"[{n}:a:0]{sound}" if probe.has_audio else "anullsrc=r=48000:cl=stereo"
+            parts.append(f"{source},{length}[a{n}]")
+    streams = "[v0][a0][v1][a1]" if with_sound else "[v0][v1]"
+    ends = "[v][a]" if with_sound else "[v]"
+    parts.append(f"{streams}concat=n=2:v=1:a={int(with_sound)}{ends}")
+    maps = ["-map", "[v]", *(["-map", "[a]"] if with_sound else [])]
+    return ["-filter_complex", ";".join(parts), *maps, *ENCODED]
+
+
+def fit_options(size: Size | None, seconds: int | None, *, pad: bool = False) -> list[str]:
     """What is done to the picture and the sound. Pure."""
     options = ["-map", "0:v:0", "-map", "0:a:0?"]
     if size:
-        # pixels are made square first, then the picture covers the frame and what stands over is cut
-        cover = f"scale={size.width}:{size.height}:force_original_aspect_ratio=increase:flags=lanczos"
-        options += ["-vf", f"scale=trunc(iw*sar/2)*2:ih,{cover},crop={size.width}:{size.height},setsar=1"]
+        # pixels are made square first, then the picture covers the frame and what stands over is cut, or lies inside it
+        scaled = f"scale={size.width}:{size.height}:flags=lanczos:force_original_aspect_ratio"
+        shaped = (
+            f"{scaled}=decrease,pad={size.width}:{size.height}:-1:-1"
+            if pad
+            else f"{scaled}=increase,crop={size.width}:{size.height}"
+        )
+        options += ["-vf", f"scale=trunc(iw*sar/2)*2:ih,{shaped},setsar=1"]
     if seconds is not None:
         options += ["-t", str(seconds)]
-    options += ["-c:v", "libx264", "-preset", "fast", "-crf", "17", "-pix_fmt", "yuv420p"]
-    return [*options, "-c:a", "aac", "-b:a", "192k", "-movflags", "+faststart"]
+    return [*options, *ENCODED]
 
 
 def _limit(pid: int, timeout_s: float, memory_mb: int) -> None:
