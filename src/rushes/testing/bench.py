@@ -1,19 +1,21 @@
 """A provider by itself, without an App: for contract suites and for trying one out."""
 
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 
 import anyio
 
-from rushes.config import ProviderSettings, Settings
+from rushes.config import GatewaySettings, ProviderSettings, Settings
 from rushes.http import Http
 from rushes.media.children import Children
-from rushes.providers.base import Asset, Context, Provider
-from rushes.providers.catalog import Model
+from rushes.providers.base import Provider
+from rushes.providers.catalog import Model, open_model, read_table
 from rushes.providers.prepare import Misfit, Prepared, prepare
+from rushes.providers.terms import Asset, Context
 from rushes.video import MediaRef, VideoRequest
 
 TODAY = date(2026, 11, 20)
@@ -49,8 +51,13 @@ async def opened(
     name: str | None = None,
     section: ProviderSettings | None = None,
     inputs: Inputs | None = None,
+    models: Iterable[Model] = (),
+    public_url: str | None = None,
 ) -> AsyncGenerator[Provider]:
-    """The provider, configured by these variables and this section, with connections of its own."""
+    """The provider, configured by these variables and this section, with connections of its own.
+
+    It knows the models of its table and the given ones; of any other, that everything is allowed.
+    """
     name = name or kind.name
     inputs = inputs or Inputs(folder)
     settings = Settings(
@@ -59,7 +66,9 @@ async def opened(
         media_url=str(folder / "media"),
         environment=environment,
         providers={name: section} if section else {},
+        gateway=GatewaySettings(public_url=public_url),
     )
+    known = {model.id: model for model in [*tables_of(kind), *models]}
     http = Http(settings)
     try:
         async with Children() as children, anyio.create_task_group() as tasks:
@@ -72,6 +81,7 @@ async def opened(
                 settings=settings,
                 http=http,
                 folder=folder,
+                model=lambda model_id: known.get(model_id) or open_model(model_id, None),
                 read_input=inputs.read,
                 input_path=inputs.path,
                 children=children,
@@ -85,6 +95,15 @@ async def opened(
     finally:
         with anyio.move_on_after(5, shield=True):
             await http.aclose()
+
+
+def tables_of(kind: type[Provider]) -> list[Model]:
+    """The table beside a provider, as its own name has it; none where it has none."""
+    package = kind.__module__.rpartition(".")[0]
+    for place in (package, package.rpartition(".")[0]):
+        if place and files(place).joinpath(f"{kind.name}.toml").is_file():
+            return read_table(kind.name, place)
+    return []
 
 
 async def _awaiting(work: Callable[..., Awaitable[object]], arguments: tuple[object, ...]) -> None:

@@ -39,6 +39,7 @@ def marked(data: bytes, words: str) -> bytes:
     return data + struct.pack(">I4s", MIN_BOX + len(said), b"free") + said
 
 
+@functools.lru_cache(maxsize=64)
 def picture(width: int, height: int, format_name: str = "PNG") -> bytes:
     """A small still picture: `PNG`, `JPEG` or `WEBP`."""
     from PIL import Image

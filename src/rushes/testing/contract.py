@@ -15,7 +15,8 @@ whenever an error says that nothing was bought, the book must agree.
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -35,8 +36,11 @@ from rushes.errors import (
     Unsupported,
     Vanished,
 )
-from rushes.providers.base import MODERATION_CODES, Provider, RemoteJob, Variant
-from rushes.providers.prepare import Prepared
+from rushes.providers.base import Provider
+from rushes.providers.catalog import Feature, Model
+from rushes.providers.prepare import Prepared, limited, limited_at
+from rushes.providers.refusals import MODERATION_CODES
+from rushes.providers.terms import RemoteJob, Variant
 from rushes.testing.bench import fetched, prepared
 from rushes.testing.contract_bench import ProtocolFake
 from rushes.testing.contract_sources import SourceChecks
@@ -44,6 +48,8 @@ from rushes.testing.faults import Fault, Trouble
 from rushes.testing.selection import (
     checks_extra,
     ends_jobs_for_content,
+    finds_by_content,
+    finds_by_key,
     finds_by_prompt,
     has_jobs,
     honours_key,
@@ -312,13 +318,37 @@ class ProviderContract(SourceChecks):
     @only_if(lists_jobs)
     async def test_jobs_that_are_already_ours_are_no_matches(self, fake: ProtocolFake, tmp_path: Path) -> None:
         async with self.searchable(fake, tmp_path) as provider:
-            ours = await provider.submit(self.prepared(), "key-0")
+            ours = await provider.submit(self.prepared(), "key-1")  # the key that is searched for, if any is
 
             findings = await provider.find(self.search(self.prepared(), frozenset({ours.id})))
 
             assert (findings.matches, findings.candidates) == ((), ())
 
-    @only_if(lists_jobs)
+    @only_if(finds_by_key)
+    async def test_of_equal_creates_only_the_one_with_our_key_is_found(
+        self, fake: ProtocolFake, tmp_path: Path
+    ) -> None:
+        async with self.searchable(fake, tmp_path) as provider:
+            await provider.submit(self.prepared(), "key-0")
+            search = self.search(self.prepared())
+            await _lost(provider, fake, search.prepared)
+            await provider.submit(self.prepared(), "key-2")
+
+            findings = await provider.find(search)
+
+            assert [remote.id for remote in findings.matches] == [fake.book.entries[1].remote_id]
+            assert findings.candidates == ()
+
+    @only_if(finds_by_key)
+    async def test_after_a_restore_an_empty_answer_proves_nothing(self, fake: ProtocolFake, tmp_path: Path) -> None:
+        """A later attempt may have gone out since the backup, with a key of its own."""
+        async with self.searchable(fake, tmp_path) as provider:
+            search = self.search(self.prepared())
+
+            assert (await provider.find(search)).complete
+            assert not (await provider.find(replace(search, until=datetime.now(UTC)))).complete
+
+    @only_if(finds_by_content)
     async def test_where_prompts_are_hidden_there_are_only_candidates(self, fake: ProtocolFake, tmp_path: Path) -> None:
         async with self.searchable(fake, tmp_path) as provider:
             search = self.search(self.prepared())
@@ -367,7 +397,7 @@ class ProviderContract(SourceChecks):
 
             stopped = await provider.cancel(remote)
 
-            assert stopped is provider.promises.cancels
+            assert stopped is (provider.promises.cancels and self.stops)
             if stopped:
                 fake.finish()
                 with suppress(Vanished):  # some stop a job by removing it
@@ -390,15 +420,24 @@ class ProviderContract(SourceChecks):
     async def test_what_is_charged_is_what_the_table_says(self, fake: ProtocolFake, tmp_path: Path) -> None:
         async with self.opened(fake, tmp_path) as provider:
             for model in self.models():
-                for size in model.sizes or (model.default_size,):
-                    request = VideoRequest(prompt="price", model=model.id, size=size, seconds=model.seconds[0])
+                for n, request in enumerate(self._priced(model)):
                     asked = prepared(request, model)
-                    remote = await provider.submit(asked, f"{model.id} {size}")
+                    remote = await provider.submit(asked, f"{model.id} {n}")  # some take a key only once
                     fake.finish()
                     cost = provider.cost(model, asked, await provider.poll(remote))
 
                     charged = fake.book.entries[-1].usd
-                    assert (asked.estimate_usd, cost) == (charged, charged), (model.id, size)
+                    assert (asked.estimate_usd, cost) == (charged, charged), asked.request
+
+    def _priced(self, model: Model) -> list[VideoRequest]:
+        """The shortest of each size; the longest, the silent and the loud of the default size; as far as priced."""
+        each = [self.smallest(model, size=size) for size in model.sizes or (model.default_size,)]
+        usual = self.smallest(model, size=model.default_size)
+        has = frozenset(model.requires)
+        each.append(replace(usual, seconds=limited_at(limited(model, has), has, model.default_size).seconds[-1]))
+        if Feature.AUDIO_SWITCH in model.features and model.sound == "optional":
+            each += [replace(usual, audio=False), replace(usual, audio=True)]
+        return [request for request in each if prepared(request, model).estimate_usd is not None]
 
 
 async def _watched(provider: Provider, remote: RemoteJob) -> list[Progress]:

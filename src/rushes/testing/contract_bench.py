@@ -14,13 +14,15 @@ from typing import Any, ClassVar, Protocol, Self
 import pytest
 
 from rushes.config import ProviderSettings
-from rushes.providers.base import Promises, Provider, Search
-from rushes.providers.catalog import Model, read_table
-from rushes.providers.prepare import Prepared
+from rushes.providers.base import Provider
+from rushes.providers.catalog import Feature, Model, read_table
+from rushes.providers.prepare import Prepared, limited, limited_at
+from rushes.providers.terms import Promises, Search
 from rushes.testing.account_book import AccountBook
-from rushes.testing.bench import opened, prepared
+from rushes.testing.bench import TODAY, Inputs, opened, prepared
+from rushes.testing.clips import picture
 from rushes.testing.faults import Faults
-from rushes.video import ModelId, VideoRequest
+from rushes.video import Reference, VideoRequest
 
 
 class ProtocolFake(Protocol):
@@ -57,6 +59,15 @@ class ContractBench(ABC):
     blocks: ClassVar[bool] = False  # its create is answered by the video itself
     judges_content: ClassVar[bool] = True  # it has jobs that end because of what they show
     tells_prompts: ClassVar[bool] = True  # in the list of its jobs
+    finds_by_key: ClassVar[bool] = False  # a job is looked up by the key that its create carried
+    stops: ClassVar[bool] = True  # a job of the model under test can be cancelled, where any can
+
+    inputs: Inputs
+
+    @pytest.fixture(autouse=True)
+    def pictures(self, tmp_path: Path) -> None:
+        """Where the pictures of its requests lie."""
+        self.inputs = Inputs(tmp_path)
 
     @abstractmethod
     def make_fake(self) -> ProtocolFake:
@@ -89,17 +100,45 @@ class ContractBench(ABC):
     ) -> AbstractAsyncContextManager[Provider]:
         environment = {**self.environment(fake), **(changes or {})}
         section = ProviderSettings(create_timeout_s=create_timeout_s) if create_timeout_s else None
-        return opened(self.kind, folder=folder, environment=environment, section=section)
+        return opened(
+            self.kind,
+            folder=folder,
+            environment=environment,
+            section=section,
+            inputs=self.inputs,
+            models=self.models(),
+        )
 
     def models(self) -> list[Model]:
-        return read_table(self.kind.name, self.table_package)
+        """Those that can be bought: a retired one is refused in preparing."""
+        models = read_table(self.kind.name, self.table_package)
+        return [model for model in models if model.retired is None or model.retired > TODAY]
 
     def prepared(self, prompt: str = "A paper boat on a puddle, slow pan", **changes: Any) -> Prepared:
         """The smallest and shortest request of the model under test."""
         model = next(model for model in self.models() if model.id.model == self.model)
         size = min(model.sizes, key=lambda size: size.width * size.height, default=model.default_size)
-        request = VideoRequest(prompt=prompt, model=ModelId(self.kind.name, self.model), size=size)
-        return prepared(replace(request, seconds=model.seconds[0], **changes), model)
+        request = self.smallest(model, prompt=prompt, size=size)
+        return prepared(replace(request, **changes), model)
+
+    def smallest(self, model: Model, prompt: str = "price", **changes: Any) -> VideoRequest:
+        """The shortest request, with just the pictures that the model makes nothing without."""
+        needed: dict[str, Any] = {}
+        if model.requires:
+            shape = changes.get("size") or model.default_size
+            frame = self.inputs.add(picture(*shape), "image/png", *shape)
+            pictures: dict[Feature, dict[str, Any]] = {
+                Feature.FIRST_FRAME: {"first_frame": frame},
+                Feature.LAST_FRAME: {"last_frame": frame},
+                Feature.REFERENCES: {"references": (Reference(media=frame),)},
+            }
+            for feature in model.requires:
+                needed |= pictures[feature]
+        has = frozenset(model.requires)
+        seconds = limited(model, has).seconds[0]
+        if (size := changes.get("size")) is not None:
+            seconds = limited_at(limited(model, has), has, size).seconds[0]
+        return replace(VideoRequest(prompt=prompt, model=model.id, seconds=seconds), **{**needed, **changes})
 
     def search(self, wanted: Prepared, known_ids: frozenset[str] = frozenset()) -> Search:
         return Search(prepared=wanted, key="key-1", sent_at=datetime.now(UTC), known_ids=known_ids)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from rushes.errors import ProviderError
-from rushes.providers.base import Provider, RemoteJob
+from rushes.providers.base import Provider
 from rushes.providers.catalog import Feature, Model
 from rushes.providers.prepare import Prepared, prepare
+from rushes.providers.terms import RemoteJob
 from rushes.testing.bench import TODAY
 from rushes.testing.contract_bench import ContractBench
 from rushes.testing.selection import deletes, only_if, starts_from_videos, takes

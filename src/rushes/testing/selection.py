@@ -7,8 +7,9 @@ something was missing.
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from rushes.providers.base import Doubt, Promises, Provider
+from rushes.providers.base import Provider
 from rushes.providers.catalog import Feature, read_table
+from rushes.providers.terms import Doubt, Promises
 
 Test = TypeVar("Test", bound=Callable[..., object])
 MARK = "_only_if"
@@ -26,6 +27,7 @@ class Suite(Protocol):
     blocks: bool
     judges_content: bool
     tells_prompts: bool
+    finds_by_key: bool
 
 
 def only_if(applies: Callable[[Suite], bool]) -> Callable[[Test], Test]:
@@ -102,3 +104,12 @@ def ends_jobs_for_content(suite: Suite) -> bool:
 def finds_by_prompt(suite: Suite) -> bool:
     """Not so where a list tells no prompts: then a create in doubt is at best a candidate."""
     return lists_jobs(suite) and suite.tells_prompts
+
+
+def finds_by_content(suite: Suite) -> bool:
+    """Not so where a job is looked up by our key: what a list tells of the others changes nothing."""
+    return lists_jobs(suite) and not suite.finds_by_key
+
+
+def finds_by_key(suite: Suite) -> bool:
+    return lists_jobs(suite) and suite.finds_by_key

@@ -13,12 +13,12 @@ import anyio
 from rushes import config
 from rushes.app import App
 from rushes.planning import Wish
-from rushes.video import Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     model: str
+    size: str
     seconds: int
     extra: dict[str, Any]
     prompts: list[str]
@@ -31,7 +31,7 @@ async def admit(asked: Asked) -> list[str]:
             wish = Wish(
                 prompt=prompt,
                 model=asked.model,
-                size=Size(1280, 720),
+                size=asked.size,
                 seconds=asked.seconds,
                 extra=asked.extra,
                 thumbnail=False,

@@ -136,7 +136,13 @@ class Crew:
 
     def admit(self, kind: Kind, prompts: Sequence[str]) -> list[str]:
         """Admit a job for each prompt; returns their ids. Raises RuntimeError with what the process said."""
-        asked = {"model": kind.model, "seconds": kind.seconds, "extra": dict(kind.extra), "prompts": list(prompts)}
+        asked = {
+            "model": kind.model,
+            "size": kind.size,
+            "seconds": kind.seconds,
+            "extra": dict(kind.extra),
+            "prompts": list(prompts),
+        }
         done = self._run(["-m", "rushes.testing.matrix.admit"], stdin=json.dumps(asked))
         if done.returncode != 0:
             raise RuntimeError(f"no jobs could be admitted: {done.stderr}")

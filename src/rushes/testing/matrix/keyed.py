@@ -10,8 +10,9 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from rushes.http import Reply
-from rushes.providers.base import Asset, Doubt, Promises, Provider, RemoteJob
+from rushes.providers.base import Provider
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Asset, Doubt, Promises, RemoteJob
 from rushes.testing import clips
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.faults import Fault, Trouble

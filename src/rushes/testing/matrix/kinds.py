@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rushes.providers.base import Doubt
+from rushes.providers.prepare import limited, limited_at
+from rushes.providers.terms import Doubt
 from rushes.testing import clips
 from rushes.testing.fake_azure import FakeAzure
 from rushes.testing.fake_zai import FakeZai
 from rushes.testing.matrix.keyed import FakeKeyed, MarkedOpenAI
 from rushes.testing.matrix.plans import Plan
+from rushes.testing.vendor import VendorFake
+from rushes.testing.vendor_bench import VendorBench, benches
 from rushes.video import JSON
 
 KEYED_PLUGIN = {"keyed": "rushes.testing.matrix.keyed:PROVIDER"}
@@ -27,6 +30,7 @@ class Kind:
     doubt: Doubt
     model: str
     seconds: int
+    size: str = "1280x720"
     fake: Callable[[Plan, float, Path], Any]
     variables: Callable[[Any], Mapping[str, str]]  # what leads to the fake
     extra: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
@@ -102,4 +106,26 @@ AZURE = Kind(
     variables=lambda fake: {"AZURE_OPENAI_ENDPOINT": fake.url, "AZURE_OPENAI_API_KEY": fake.api_key},
     extra={"n_variants": 2},
 )
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (OPENAI, KEYED, ZAI, AZURE)}
+
+
+def _of_vendor(bench: type[VendorBench]) -> Kind:
+    made = bench()
+    model = next(model for model in made.models() if model.id.model == bench.model)
+
+    def fake(plan: Plan, job_s: float, book: Path) -> VendorFake:
+        return made.make_fake(job_s=job_s, book=book, video_bytes=plan.video_bytes, result_life_s=plan.result_life_s)
+
+    return Kind(
+        name=bench.kind.name,
+        doubt=bench.kind.promises.doubt if bench.tells_prompts else Doubt.NONE,
+        model=str(model.id),
+        size=str(model.default_size),
+        seconds=limited_at(limited(model, frozenset()), frozenset(), model.default_size).seconds[0],
+        fake=fake,
+        variables=made.environment,
+        extra=bench.matrix_extra,
+    )
+
+
+VENDORS = tuple(_of_vendor(bench) for bench in benches())
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (OPENAI, KEYED, ZAI, AZURE, *VENDORS)}

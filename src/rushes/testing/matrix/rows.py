@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from rushes.providers.base import Doubt
+from rushes.providers.terms import Doubt
 from rushes.testing.crash import COMMITS, POINTS
 from rushes.testing.matrix import plans
 from rushes.testing.matrix.killing import AtCall, AtPoint, AtRandom, Ended, Killing, Spared, Stopped
-from rushes.testing.matrix.kinds import AZURE, KEYED, OPENAI, ZAI, Kind
+from rushes.testing.matrix.kinds import AZURE, KEYED, OPENAI, VENDORS, ZAI, Kind
 from rushes.testing.matrix.plans import Plan
 from rushes.testing.server import Moment
 
@@ -157,6 +157,7 @@ def severed_rows(kind: Kind, *, workers: int = 3) -> list[Row]:
 def long_rows(*, workers: int, kills: int, many: bool) -> list[Row]:
     """The long run for one number of workers. `many` adds what needs several workers over one server."""
     rows = fault_rows(workers=workers) + azure_rows(workers=workers) + person_rows(workers=workers)
+    rows += fault_rows(VENDORS) if workers == 1 else []
     for kind in THREE:
         rows += signal_rows(kind, workers=workers) + random_rows(kind, workers=workers, kills=kills)
         rows += severed_rows(kind, workers=workers) if many else []
@@ -186,6 +187,7 @@ def short_rows(random: Random, *, server: bool) -> list[Row]:
     """
     chosen = SHORT_ON_A_SERVER if server else SHORT_ON_A_FILE
     rows = [Row(plan=_plan(name, kind), kind=kind) for kind, name in chosen]
+    rows += [] if server else [Row(plan=_plan("create: every answer is lost", kind), kind=kind) for kind in VENDORS]
     deaths = random.sample(sweep_rows(OPENAI), 2)
     rows.append(deaths[1] if server else deaths[0])
     ended, stopped = signal_rows(OPENAI, workers=3 if server else 1, ends=2)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from rushes.jobs import store as queries
 from rushes.jobs.ledger import JobState
 from rushes.jobs.tables import jobs
-from rushes.providers.base import Doubt
+from rushes.providers.terms import Doubt
 from rushes.testing.account_book import AccountBook, prompt_hash
 from rushes.testing.fake_azure import FakeAzure
 from rushes.testing.matrix.audit import Served, Verdict, audit, read_records
