@@ -1,0 +1,3 @@
+"""Alibaba's Model Studio (DashScope): Wan and HappyHorse."""
+
+from rushes.providers.dashscope.provider import PROVIDER as PROVIDER
