@@ -1,0 +1,3 @@
+"""Kling by Kuaishou."""
+
+from rushes.providers.kling.provider import PROVIDER as PROVIDER
