@@ -44,8 +44,9 @@ from rushes.media.inputs import Inputs
 from rushes.media.store import MediaStore
 from rushes.planning import Given, Picture, Plan, Planner, Wish
 from rushes.policy import Policy
-from rushes.providers.base import Variant
 from rushes.providers.registry import Registry
+from rushes.providers.replacements import DEFAULT_BOARD, Answer, Sort, look_up
+from rushes.providers.terms import Variant
 from rushes.video import JSON, MediaRef, Size, Video
 
 log = logging.getLogger(__name__)
@@ -164,6 +165,24 @@ class App:
             self._say(f"{error} So this process stays until its jobs are done.")
             self.work()
             await self.worker.until_idle()
+
+    # -- choose ------------------------------------------------------------------------------------
+
+    def replacements(
+        self,
+        name: str,
+        *,
+        size: Size | None = None,
+        seconds: int | None = None,
+        provider: str | None = None,
+        sort: Sort = Sort.FEATURES,
+        board: str = DEFAULT_BOARD,
+    ) -> Answer:
+        """What could be used instead of a model, the best first. Costs nothing, asks nobody. Raises UnknownModel."""
+        today = self.jobs.now().date()
+        return look_up(
+            self.providers, name, today=today, size=size, seconds=seconds, provider=provider, sort=sort, board=board
+        )
 
     # -- make --------------------------------------------------------------------------------------
 

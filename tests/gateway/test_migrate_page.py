@@ -6,9 +6,11 @@ they send.
 
 import json
 import re
+import tomllib
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import anyio
@@ -16,10 +18,14 @@ import httpx2
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from rushes.providers.catalog import read_table
+from rushes.providers.replacements import Clip, price_of
 from rushes.testing import clips
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.fake_zai import FakeZai
 from rushes.testing.server import Received
+from rushes.testing.vendor_bench import benches
+from rushes.video import Size
 from tests.gateway.running import SHORT, Running, running
 from tests.gateway.snippets import (
     KEY,
@@ -37,6 +43,7 @@ from tests.receiver import Receiver
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "migrate-from-sora.md"
 SNIPPETS = snippets(PAGE)
 MODELS = "Which model makes the video"
+STRICT = "Just what was asked, or nearly"
 EARLIER = "Remix, edit, extend, characters"
 BY_COMPAT = {("promptfoo", "yaml"), ("LiteLLM", "python")}
 BY_TESTS = {
@@ -52,6 +59,7 @@ BY_TESTS = {
     (MODELS, "toml"),
     (MODELS, "python"),
     (MODELS, "sh"),
+    (STRICT, "sh"),
     ("Keys for a team", "sh"),
     ("Webhooks", "sh"),
     ("Webhooks", "python"),
@@ -233,32 +241,73 @@ def test_from_one_video_to_the_next_in_python(desk: Desk, lighthouse: str) -> No
     desk.completed(edited)
 
 
-def test_an_alias_leads_to_the_model_that_the_settings_name(tmp_path: Path) -> None:
-    with FakeZai() as zai, FakeOpenAI(strict=False, api_key=None) as mybox:
-        toml = snippet(MODELS, "toml").text.replace("http://10.0.0.5:8000", mybox.base_url)
+ONE_MODEL = '[aliases]\n"sora-2" = "zai:video:cogvideox-3"\n'
+
+
+def test_what_could_stand_in_for_sora_is_one_command(tmp_path: Path) -> None:
+    by_features, by_price, data = (
+        run_shell(command, tmp_path, {"RUSHES_HOME": str(tmp_path / "home")})
+        for command in commands(snippet(MODELS, "sh").text)
+    )
+
+    def named(said: str) -> list[str]:
+        return [line.split()[0] for line in said.splitlines()[1:]]
+
+    assert {"google:video:gemini-omni-1.1-flash", "dashscope:video:wan3.0-video"} <= set(named(by_features))
+    assert len(named(by_price)) == len(named(by_features)) > 20
+    assert set(named(by_price)) != set(named(by_features))
+    assert {each["model"].split(":")[0] for each in json.loads(data)["replacements"]} == {"xai"}
+
+
+def test_the_models_that_the_page_begins_with_cost_what_sora_did() -> None:
+    sora = next(model for model in read_table("openai") if model.id.model == "sora-2")
+    clip = Clip(size=Size(1280, 720), seconds=8, audio=True)
+    named = tomllib.loads(snippet(MODELS, "toml").text)["aliases"]["sora-2"]
+
+    prices = {
+        price_of(model, clip) for name in named for model in read_table(name.split(":")[0]) if str(model.id) == name
+    }
+
+    assert prices == {price_of(sora, clip)} == {Decimal("0.80")}
+
+
+def test_the_headers_tell_which_model_made_it_and_what_was_made_otherwise(tmp_path: Path) -> None:
+    with FakeZai() as zai:
         keys = {"ZAI_API_KEY": zai.api_key, "ZAI_BASE_URL": zai.base_url}
-        with desk_of(tmp_path, toml, works=False, **keys) as desk:
+        with desk_of(tmp_path, ONE_MODEL, works=False, **keys) as desk:
             model, *adjusted = desk.python(MODELS).splitlines()
-            [refused] = desk.shell(MODELS)
+            [refused] = desk.shell(STRICT)
 
     assert model == "zai:video:cogvideox-3"
     assert [line.split()[:4] for line in adjusted] == [["seconds", "4", "->", "5"]]
     assert json.loads(refused)["error"]["param"] == "seconds"
 
 
-def test_a_list_of_models_serves_with_the_one_that_fits_and_a_deployments_name_is_an_alias(tmp_path: Path) -> None:
-    with FakeZai() as zai, FakeOpenAI(strict=False, api_key=None) as mybox:
+def test_the_aliases_of_the_page_lead_to_the_model_that_fits_and_a_deployments_name_is_one(tmp_path: Path) -> None:
+    vendors = {bench.kind.name: bench() for bench in benches()}
+    with ExitStack() as stack:
+        keys: dict[str, str] = {}
+        for name in ("google", "dashscope"):
+            keys |= vendors[name].environment(stack.enter_context(vendors[name].make_fake()))
+        mybox = stack.enter_context(FakeOpenAI(strict=False, api_key=None))
         toml = snippet(MODELS, "toml").text.replace("http://10.0.0.5:8000", mybox.base_url)
-        keys = {"ZAI_API_KEY": zai.api_key, "ZAI_BASE_URL": zai.base_url}
         with desk_of(tmp_path, toml, works=False, **keys) as desk:
-            served = [
-                desk.served(prompt="A boat", seconds=seconds, size="1280x720", model="sora-2-pro")
-                for seconds in ("4", "5")
-            ]
+            sora, longer = (
+                desk.served(prompt="A boat", seconds=seconds, size="1280x720", model="sora-2")
+                for seconds in ("8", "12")
+            )
+            pro = desk.served(prompt="A boat", seconds="8", size="1792x1024", model="sora-2-pro")
             deployment = desk.served(prompt="A boat", model="film-team")
 
-    assert served == ["mybox:video:wan-2.2", "zai:video:cogvideox-3"]
-    assert deployment == "mybox:video:wan-2.2"
+    assert (sora, longer) == ("google:video:gemini-omni-1.1-flash", "dashscope:video:wan3.0-video")
+    assert (pro, deployment) == ("mybox:video:wan-2.2", "mybox:video:wan-2.2")
+
+
+def test_the_keys_that_the_page_names_are_those_of_its_models() -> None:
+    kinds = {bench.kind.name: bench.kind for bench in benches()}
+
+    for name in ("google", "dashscope"):
+        assert kinds[name].key_vars[0] in PAGE.read_text(encoding="utf-8")
 
 
 def test_a_key_for_a_team(tmp_path: Path) -> None:

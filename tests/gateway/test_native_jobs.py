@@ -235,3 +235,15 @@ async def charged(app: App, job_id: str, usd: Decimal) -> None:
             },
         )
     )
+
+
+async def test_what_could_replace_a_model_is_told_beside_the_catalogue(idle_gateway: Running) -> None:
+    told = (await idle_gateway.client.get("/api/models", params={"for": "sora-2"})).json()
+
+    found = {each["id"]: each for each in told["replacements"]}
+    assert found["google:video:gemini-omni-1.1-flash"]["usd"] == "0.80"
+    assert found["google:video:gemini-omni-1.1-flash"]["ranks"][0]["day"] == "2026-09-21"
+    assert found["xai:video:grok-imagine-video-1.5-lite"]["key"] is False
+    assert "draft" not in found
+    unknown = await idle_gateway.client.get("/api/models", params={"for": "soar-2"})
+    assert unknown.status_code == 404

@@ -39,9 +39,9 @@ from rushes.gateway.views import View
 from rushes.jobs.callers import Caller
 from rushes.jobs.store import Filter
 from rushes.planning import Wish
-from rushes.providers.base import Variant
 from rushes.providers.catalog import Model
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import Variant
 from rushes.video import Adjustment, MediaRef, Status, VideoRequest, ledger_id
 
 PATH = "/video/generations"

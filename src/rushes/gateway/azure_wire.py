@@ -22,8 +22,8 @@ from rushes.gateway.views import View
 from rushes.jobs.ledger import JobState
 from rushes.jobs.shelf import VideoRow
 from rushes.planning import INPAINT_ITEMS, Given
-from rushes.providers.base import MODERATION_CODES
 from rushes.providers.catalog import Feature
+from rushes.providers.refusals import MODERATION_CODES
 from rushes.video import JSON, Crop, Failure, MediaRef, Size, Status
 
 DEFAULT_MODEL = "sora"

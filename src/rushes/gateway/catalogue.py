@@ -20,6 +20,8 @@ from rushes.gateway.native_shapes import (
     Models,
     ModelShown,
     PriceShown,
+    RankShown,
+    ReplacementShown,
     SpendLimit,
     SpendLine,
     SpendShown,
@@ -36,6 +38,7 @@ from rushes.jobs.shelf import VideoRow
 from rushes.jobs.store import Filter
 from rushes.media.store import SPRITESHEET, THUMBNAIL, VIDEO
 from rushes.providers.catalog import Model
+from rushes.providers.replacements import Replacement
 from rushes.video import video_uuid
 
 Day = Annotated[date, BeforeValidator(lambda text: text if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else "no day")]
@@ -110,11 +113,16 @@ def video_shown(view: View, row: VideoRow, tags: Sequence[str]) -> VideoShown:
 # -- models ------------------------------------------------------------------------------------------
 
 
-@router.get("/models", operation_id="listCatalogue", tags=["Models"], response_model=Models, responses=errors(403))
-async def models(request: Request) -> Response:
-    """Every model that you may ask for: what it can do, what it costs, and whether it can be used now."""
+@router.get("/models", operation_id="listCatalogue", tags=["Models"], response_model=Models, responses=errors(403, 404))
+async def models(
+    request: Request,
+    instead_of: Annotated[str | None, Query(alias="for", description="A model that others would replace")] = None,
+) -> Response:
+    """Every model that you may ask for: what it can do, what it costs, and whether it can be used now. With `for`,
+    also what could be used instead of that one."""
     gateway = gateway_of(request)
     caller = await gateway.caller(request)
+    found_for = None if instead_of is None else gateway.app.replacements(instead_of)
     found = [shown for name in gateway.app.providers.names() for shown in _models_of(gateway, name, caller)]
     settings = gateway.settings
     aliases = [
@@ -122,7 +130,25 @@ async def models(request: Request) -> Response:
         for name in names(settings)
         if caller.may_use({name})
     ]
-    return answer(Models(models=found, aliases=aliases))
+    replacements = None
+    if found_for is not None:
+        allowed = [each for each in found_for.replacements if caller.may_use({str(each.model.id)})]
+        replacements = [replacement_shown(each, key=each.model.id.provider in found_for.keys) for each in allowed]
+    return answer(Models(models=found, aliases=aliases, replacements=replacements))
+
+
+def replacement_shown(one: Replacement, *, key: bool) -> ReplacementShown:
+    """A model beside the one that it would replace. Pure."""
+    return ReplacementShown(
+        id=str(one.model.id),
+        usd=one.usd,
+        ratio=None if one.ratio is None else round(float(one.ratio), 3),
+        size=str(one.size),
+        seconds=one.seconds,
+        lacks=list(one.lacks),
+        ranks=[RankShown(board=r.board, title=r.title, day=r.day, score=r.score) for r in one.standings],
+        key=key,
+    )
 
 
 def _models_of(gateway: Gateway, provider: str, caller: Caller) -> list[ModelShown]:

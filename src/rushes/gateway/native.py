@@ -39,8 +39,8 @@ from rushes.gateway.views import View
 from rushes.jobs.callers import Caller
 from rushes.media.store import SPRITESHEET, THUMBNAIL, VIDEO
 from rushes.planning import Wish
-from rushes.providers.base import Variant
 from rushes.providers.prepare import Misfit
+from rushes.providers.terms import Variant
 from rushes.video import MediaRef, Size, Status, ledger_id, video_uuid
 
 FOR_EVER = "private, max-age=31536000, immutable"

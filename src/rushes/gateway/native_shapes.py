@@ -407,9 +407,30 @@ class Alias(Shown):
     models: list[str] = Field(description="In the order in which they are tried; none: the first that can serve")
 
 
+class RankShown(Shown):
+    board: str
+    title: str
+    day: str = Field(description="Of the snapshot; some boards tell only the month")
+    score: int
+
+
+class ReplacementShown(Shown):
+    """A model in the place of another, for the same clip."""
+
+    id: str
+    usd: Decimal | None = Field(description="Of the clip; null: unknown")
+    ratio: float | None = Field(description="Of the price of the model that it would replace")
+    size: str = Field(description="Really bought")
+    seconds: int
+    lacks: list[str] = Field(description="What differs, in words")
+    ranks: list[RankShown]
+    key: bool = Field(description="Whether its provider has a key here")
+
+
 class Models(Shown):
     models: list[ModelShown]
     aliases: list[Alias]
+    replacements: list[ReplacementShown] | None = Field(None, description="With `for`: the best first")
 
 
 # -- spend -------------------------------------------------------------------------------------------

@@ -42,8 +42,8 @@ from rushes.jobs.callers import Caller
 from rushes.jobs.shelf import Character
 from rushes.jobs.store import Filter
 from rushes.planning import Picture, Wish
-from rushes.providers.base import Variant
 from rushes.providers.prepare import Misfit
+from rushes.providers.terms import Variant
 from rushes.video import MediaRef, ModelId, Status, ledger_id
 
 LIST_DEFAULT = 20
