@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/python -m uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test crash compat check format bench coverage lock clean
+.PHONY: help install dev demo test crash compat live check format bench coverage lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -41,14 +41,18 @@ demo: $(VENV)/.installed ## make a first video, offline and without a key
 	@$(BIN)/rushes generate "A lighthouse on a cliff at dusk, waves below, slow aerial push in" --model draft --seconds 6 --out demo.mp4
 	@echo "Open it: $(CURDIR)/demo.mp4"
 
-test: $(VENV)/.sdks $(VENV)/.browser ## run all tests, TEST_JOBS files at once: most of them wait for a far side
-	@$(BIN)/python -m pytest -q --numprocesses $(TEST_JOBS) --dist loadfile
+test: $(VENV)/.sdks $(VENV)/.browser ## run all tests, TEST_JOBS at once: most of them wait for a far side
+	@$(BIN)/python -m pytest -q --numprocesses $(TEST_JOBS) --dist loadscope --no-loadscope-reorder
 
 crash: $(VENV)/.dev ## run the whole fault matrix and print it; hours, or CRASH="--minutes 20 --seed 7"
 	@$(BIN)/python -m rushes.testing.matrix $(CRASH)
 
 compat: $(VENV)/.dev ## run the newest LiteLLM and promptfoo against a real gateway; needs 3 GB, or COMPAT=--fresh
 	@$(BIN)/python scripts/compat.py $(COMPAT)
+
+live: $(VENV)/.installed ## try a provider with your own key, for a few cents: PROVIDER=fal [MODEL=…] [LIVE=--yes]
+	@test -n "$(PROVIDER)" || { echo "Name one: make live PROVIDER=fal" >&2; exit 2; }
+	@$(BIN)/python -m rushes.testing.live $(PROVIDER) $(if $(MODEL),--model $(MODEL)) $(LIVE)
 
 check: $(VENV)/.dev ## what CI checks besides the tests: format, lint, types, layers, docs
 	@$(BIN)/ruff format --check --quiet .
