@@ -23,6 +23,10 @@ from rushes.providers.base import Provider
 
 ROOT = Path(__file__).resolve().parent.parent
 CLI_PAGE = ROOT / "docs" / "cli.md"
+SETTINGS_PAGE = ROOT / "docs" / "settings.md"
+ENV_EXAMPLE = ROOT / ".env.example"
+VARIABLES_BLOCK = re.compile(r"(<!-- variables -->\n).*?(<!-- /variables -->)", re.DOTALL)
+ENV_BLOCK = re.compile(r"(# -- more providers, made by `make format` -+\n).*?(?=\n# -- )", re.DOTALL)
 CHANGE_KINDS = ("added", "changed", "fixed", "removed")
 OTHER_VARIABLES = ("LOG_LEVEL", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "FFMPEG_BINARY")
 
@@ -30,6 +34,8 @@ OTHER_VARIABLES = ("LOG_LEVEL", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PR
 def main() -> int:
     if "--check" not in sys.argv:
         CLI_PAGE.write_text(cli_page(), encoding="utf-8")
+        for page, current in made_of_providers():
+            page.write_text(current, encoding="utf-8")
         for page in markdown_files():
             before = page.read_text(encoding="utf-8")
             if (after := rewritten(before)) != before:
@@ -69,10 +75,54 @@ def helps(command: click.Command, context: click.Context) -> Iterator[tuple[str,
 def stale_pages() -> Iterator[str]:
     if not CLI_PAGE.is_file() or CLI_PAGE.read_text(encoding="utf-8") != cli_page():
         yield "docs/cli.md is out of date: make format"
+    for page, current in made_of_providers():
+        if page.read_text(encoding="utf-8") != current:
+            yield f"{page.relative_to(ROOT)} does not list the variables of all providers: make format"
     for page in markdown_files():
         text = page.read_text(encoding="utf-8")
         if rewritten(text) != text:
             yield f"{page.relative_to(ROOT)} has a block that is out of date: make format"
+
+
+def made_of_providers() -> list[tuple[Path, str]]:
+    """The files that list the variables of all providers, as they should be."""
+    settings, env = SETTINGS_PAGE.read_text(encoding="utf-8"), ENV_EXAMPLE.read_text(encoding="utf-8")
+    elsewhere = ENV_BLOCK.sub("", env)
+    return [
+        (SETTINGS_PAGE, VARIABLES_BLOCK.sub(lambda found: found[1] + variables_block() + found[2], settings)),
+        (ENV_EXAMPLE, ENV_BLOCK.sub(lambda found: found[1] + env_block(elsewhere), env)),
+    ]
+
+
+def providers() -> list[type[Provider]]:
+    found = find("rushes.providers", "rushes.providers", "PROVIDER")
+    loaded = [plugin.load() for _, plugin in sorted(found.items())]
+    return [each for each in loaded if isinstance(each, type) and issubclass(each, Provider)]
+
+
+def variables_block() -> str:
+    rows = ["| provider | key | address | also |", "|---|---|---|---|"]
+    for each in providers():
+        if not each.key_vars:
+            continue
+        page = f"[{each.name}](providers/{each.name}.md)"
+        cells = (" or ".join(f"`{name}`" for name in names) or "-" for names in _variables_of(each))
+        rows.append(f"| {page} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def env_block(elsewhere: str) -> str:
+    """The variables of providers that the file does not list by hand."""
+    lines: list[str] = []
+    for each in providers():
+        names = [name for names in _variables_of(each) for name in names]
+        if missing := [name for name in names if not re.search(rf"^# {name}=", elsewhere, re.MULTILINE)]:
+            lines += [f"# {each.title}", *(f"# {name}=" for name in missing)]
+    return "\n".join(lines) + "\n"
+
+
+def _variables_of(provider: type[Provider]) -> tuple[tuple[str, ...], ...]:
+    return provider.key_vars, provider.base_url_vars, provider.other_vars
 
 
 def markdown_files() -> list[Path]:
@@ -93,12 +143,7 @@ def broken_links() -> Iterator[str]:
 def variables() -> set[str]:
     """Every environment variable that means something to rushes."""
     known = {*VARIABLES, *OTHER_VARIABLES}
-    for plugin in find("rushes.providers", "rushes.providers", "PROVIDER").values():
-        provider = plugin.load()
-        assert isinstance(provider, type)
-        assert issubclass(provider, Provider)
-        known |= {*provider.key_vars, *provider.base_url_vars, *provider.other_vars}
-    return known
+    return known.union(*(names for each in providers() for names in _variables_of(each)))
 
 
 def undocumented_settings() -> Iterator[str]:

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from rushes.jobs.presence import lock_path
 
-TIMEOUT_S = 150.0  # a bound, for machines that are busy
+TIMEOUT_S = 300.0  # a bound, for machines that are busy
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,13 @@ from rushes.testing.account_book import AccountBook
 from rushes.testing.fake_azure import FakeAzure
 from rushes.testing.fake_openai import FakeOpenAI
 from rushes.testing.fake_zai import FakeZai
+from rushes.testing.vendor_bench import benches
 from tests.command_line import CommandLine
 from tests.pages import Page, read_page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["README.md", *sorted(f"docs/providers/{page.name}" for page in (ROOT / "docs" / "providers").glob("*.md"))]
+VENDORS = {bench.kind.name: bench for bench in benches()}
 FAILS_ON_PURPOSE = re.compile(r"--extra fail=")
 
 
@@ -56,6 +58,10 @@ def stage_for(page: str, stack: ExitStack) -> Stage:
             return Stage({"ZAI_API_KEY": zai.api_key, "ZAI_BASE_URL": zai.base_url}, zai.base_url, [zai.book])
         case "draft":
             return Stage()
+        case name if name in VENDORS:
+            bench = VENDORS[name]()
+            far_side = stack.enter_context(bench.make_fake(job_s=0.1, largest_side=320))
+            return Stage(dict(bench.environment(far_side)), far_side.base_url, [far_side.book])
         case _:
             vendor = stack.enter_context(FakeOpenAI(job_s=0.1))
             own = stack.enter_context(FakeOpenAI(job_s=0.1, strict=False, api_key=None))
@@ -161,7 +167,7 @@ def test_a_page_whose_command_is_wrong_is_found_out(tmp_path: Path) -> None:
     assert [(command, code) for command, code, _ in said] == [("rushes models drfat", 2), ("rushes models", 0)]
 
 
-@pytest.mark.parametrize("provider", [OpenAI, Azure, Zai, Draft])
+@pytest.mark.parametrize("provider", [OpenAI, Azure, Zai, Draft, *(bench.kind for bench in benches())])
 def test_a_providers_page_names_every_option_it_has(provider: type[Provider]) -> None:
     page = (ROOT / "docs" / "providers" / f"{provider.name}.md").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ import pytest
 
 from rushes.jobs.ledger import Attempt, AttemptState, Job, JobState
 from rushes.jobs.shelf import VideoRow
-from rushes.providers.base import RemoteJob
+from rushes.providers.terms import RemoteJob
 from rushes.testing.account_book import AccountBook
 from rushes.testing.faults import Fault
 from rushes.testing.matrix import plans

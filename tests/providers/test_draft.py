@@ -9,10 +9,12 @@ import anyio
 import pytest
 
 from rushes.errors import Unsupported
-from rushes.providers.base import MODERATION_CODES, Doubt, Provider, RemoteJob
+from rushes.providers.base import Provider
 from rushes.providers.catalog import read_table
 from rushes.providers.draft import Draft
 from rushes.providers.prepare import Prepared
+from rushes.providers.refusals import MODERATION_CODES
+from rushes.providers.terms import Doubt, RemoteJob
 from rushes.testing import clips
 from rushes.testing.bench import Inputs, fetched, opened, prepared
 from rushes.video import ModelId, Progress, Size, Status, VideoRequest

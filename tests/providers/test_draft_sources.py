@@ -17,10 +17,11 @@ from rushes.app import App
 from rushes.config import Settings
 from rushes.errors import Gone, RushesError, Unsupported
 from rushes.planning import Given, Wish
-from rushes.providers.base import Provider, RemoteJob
+from rushes.providers.base import Provider
 from rushes.providers.catalog import read_table
 from rushes.providers.draft import Draft, character_id, makeable, read_character
 from rushes.providers.prepare import Prepared
+from rushes.providers.terms import RemoteJob
 from rushes.testing import clips
 from rushes.testing.bench import Inputs, fetched, opened, prepared
 from rushes.video import (

@@ -20,7 +20,7 @@ from rushes.jobs.lineage import Member
 from rushes.jobs.retention import Absence
 from rushes.jobs.tags import checked_tags
 from rushes.media.reports import Report
-from rushes.providers.base import Variant
+from rushes.providers.terms import Variant
 from rushes.video import Video
 
 

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 
 from rushes.jobs.service import Snapshot
 from rushes.planning import Plan
-from rushes.providers.base import Availability
 from rushes.providers.catalog import Model
 from rushes.providers.prepare import seconds_in_words
+from rushes.providers.terms import Availability
 from rushes.video import Adjustment, Status, Video
 
 Usd = Annotated[Decimal, PlainSerializer(float, return_type=float), WithJsonSchema({"type": "number"})]

@@ -33,7 +33,7 @@ from rushes.mcp.answers import (
 )
 from rushes.mcp.money import Allowance
 from rushes.planning import Wish
-from rushes.providers.base import Variant
+from rushes.providers.terms import Variant
 from rushes.video import Status, Video
 
 LONGEST_WAIT_S = 600.0
