@@ -1,7 +1,7 @@
 """Google against its fake: what is refused unsent, what is asked for, what its answers mean, webhooks."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -273,7 +273,7 @@ EVENT = json.dumps({"type": "interaction.completed", "data": {"id": "v1_1"}}).en
 
 
 def signed(body: bytes = EVENT, ago_s: int = 0) -> dict[str, str]:
-    return signatures.headers_for(SECRET, "msg_1", int(NOW.timestamp()) - ago_s, body)
+    return signatures.headers_for(SECRET, "msg_1", int(datetime.now(UTC).timestamp()) - ago_s, body)
 
 
 async def test_a_signed_message_is_a_trusted_hint(fake: FakeGoogle, tmp_path: Path) -> None:
@@ -282,22 +282,22 @@ async def test_a_signed_message_is_a_trusted_hint(fake: FakeGoogle, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("headers", "body"),
+    ("headers", "body"),  # made when the test runs: collected long before, all of them would be old
     [
-        ({}, EVENT),
-        (signed(), EVENT.replace(b"v1_1", b"v1_2")),
-        (signed(ago_s=600), EVENT),
-        ({**signed(), "webhook-id": "msg_2"}, EVENT),
-        ({**signed(), "webhook-signature": "v1,AAAA"}, EVENT),
+        (dict, EVENT),
+        (signed, EVENT.replace(b"v1_1", b"v1_2")),
+        (lambda: signed(ago_s=600), EVENT),
+        (lambda: {**signed(), "webhook-id": "msg_2"}, EVENT),
+        (lambda: {**signed(), "webhook-signature": "v1,AAAA"}, EVENT),
     ],
     ids=["missing", "tampered", "old", "another message", "wrong"],
 )
 async def test_a_message_that_is_not_signed_as_agreed_is_refused(
-    headers: dict[str, str], body: bytes, fake: FakeGoogle, tmp_path: Path
+    headers: Callable[[], dict[str, str]], body: bytes, fake: FakeGoogle, tmp_path: Path
 ) -> None:
     async with at(fake, tmp_path, section={"webhook_secret": SECRET}) as provider:
         with pytest.raises(AccessDenied, match="not signed"):
-            await provider.read_webhook(headers, body)
+            await provider.read_webhook(headers(), body)
 
 
 async def test_without_a_secret_a_message_is_a_hint_from_anybody(fake: FakeGoogle, tmp_path: Path) -> None:

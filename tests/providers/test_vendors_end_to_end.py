@@ -56,7 +56,7 @@ async def test_a_create_whose_answer_was_lost_is_never_bought_twice(bench: type[
     doubt = bench.promises.doubt if bench.promises else bench.kind.promises.doubt
     with bench().make_fake() as fake:
         fake.faults.create = [Fault.reset(accepted=True)]
-        async with opened(bench, home, fake, create_timeout_s=1.0) as app:
+        async with opened(bench, home, fake, create_timeout_s=3.0) as app:
             with anyio.fail_after(60):
                 if doubt is Doubt.NONE or not bench.tells_prompts:
                     with pytest.raises(NeedsAttention):
