@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,6 @@ class Case:
     source: SourceKind | None = None
     by_file: bool = False
     public: bool = False  # with an address of ours that the vendor may post to
-    uploads: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def pictures(folder: Path) -> tuple[Inputs, MediaRef, MediaRef, MediaRef]:

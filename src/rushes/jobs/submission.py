@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 LEAVES_WITHIN_S = 2.0
 """How much longer a create may take than the far side has to answer it. With FRESH_S less than `reconcile.GRACE_S`."""
 UPLOAD_AGAIN_S = 15.0
+"""After how long an upload that stumbled is tried again, unless the far side says when."""
 FRESH_S = 2.0
 """How old the word that a request is about to leave may be when it leaves: searches for a lost one start there."""
 

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from rushes.testing import fakes
 from rushes.testing.contract_bench import ContractBench
 from rushes.testing.vendor import VendorFake
-from rushes.video import JSON
 
 
 class VendorBench(ContractBench):
@@ -21,7 +20,6 @@ class VendorBench(ContractBench):
     fake_kind: ClassVar[type[VendorFake]]
     golden_models: ClassVar[tuple[str, ...]] = ()
     """Models beside `model` whose every kind of request has its golden; of the others, two do."""
-    matrix_extra: ClassVar[Mapping[str, JSON]] = {}  # what jobs of the fault matrix ask for beside the usual
     golden_headers: ClassVar[tuple[str, ...]] = ()
     """Headers of creates, in lower case, that are part of the contract, beside the content type."""
 

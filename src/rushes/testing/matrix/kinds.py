@@ -123,7 +123,6 @@ def _of_vendor(bench: type[VendorBench]) -> Kind:
         seconds=limited_at(limited(model, frozenset()), frozenset(), model.default_size).seconds[0],
         fake=fake,
         variables=made.environment,
-        extra=bench.matrix_extra,
     )
 
 
